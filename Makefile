@@ -1,0 +1,56 @@
+# Quiver's commands for people. `make help` lists them.
+# Everything is installed into .venv from locks with hashes; nothing is fetched at run time.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+LOCKED := install --only-binary :all: --require-hashes --no-deps
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help install demo test test-system system-packages lint types bench docs chaos sim-long lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 18
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@$(PYTHON) scripts/check_machine.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV) ..." >&2
+	@$(PIP) $(LOCKED) -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@$(PIP) $(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.run  ## create .venv with .venv/bin/quiver
+
+demo: $(VENV)/.run  ## start a QKD network on loopback, relay keys through it, print what happened
+	@$(BIN)/quiver demo
+
+test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian packages (at most 10 minutes)
+	@$(PYTEST) -m "not system" -n 2
+
+system-packages:  ## install what test-system needs (root, Debian)
+	@scripts/system-packages.sh
+
+test-system: $(VENV)/.dev  ## tests with foreign programs, namespaces and kills
+	@$(PYTEST) -m system
+
+lint: $(VENV)/.dev  ## style and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache >/dev/null \
+	  || { $(BIN)/lint-imports --no-cache; exit 1; }
+
+types: $(VENV)/.dev  ## mypy --strict
+	@$(BIN)/mypy
+
+bench: $(VENV)/.run  ## the benchmarks, each beside its ceiling
+	@$(BIN)/quiver bench all
+
+lock:  ## resolve the locks anew (needs uv on the path)
+	@scripts/lock.sh
+
+clean:  ## remove .venv and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

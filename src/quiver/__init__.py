@@ -1,0 +1,1 @@
+"""Quiver: the key management system of a quantum key distribution network."""

@@ -1,0 +1,1 @@
+"""The key management agent of one trusted node: planes, drivers, daemon."""

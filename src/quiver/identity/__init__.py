@@ -1,0 +1,1 @@
+"""Certificate authorities, signing requests and certificates of nodes, SAEs and devices."""

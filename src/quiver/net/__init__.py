@@ -1,0 +1,1 @@
+"""The one TLS adapter, the HTTP server and the HTTP client."""

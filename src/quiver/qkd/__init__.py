@@ -1,0 +1,1 @@
+"""Southbound: the client of QKD devices and their simulator with vendor profiles."""

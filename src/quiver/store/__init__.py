@@ -1,0 +1,1 @@
+"""The key database: one interface, SQLite behind it."""
