@@ -15,8 +15,53 @@ KEYS_PER_REQUEST: Final = 128  # the standard's own example value
 KEY_BYTES_PER_REQUEST: Final = 64 * KIB  # bytes of key in one request: number × size
 SAE_BODY: Final = 64 * KIB  # bytes; a Key IDs object of 128 entries has 7 KiB
 SAE_ID_LENGTH: Final = 128  # characters
+SLAVES_PER_REQUEST: Final = 16  # SAEs that share one key
+WAITING_REQUESTS: Final = 1024  # requests that wait for pad; more are refused at once
+DELIVERY_WAIT: Final = 2.0  # seconds
 
 # --- Between nodes and towards devices ---
 PEER_BODY: Final = 4 * KIB * KIB  # bytes; 64 blocks of 32 KiB in base64
 DEVICE_BODY: Final = 4 * KIB * KIB  # bytes
 CONNECTION_AGE: Final = 3600.0  # seconds; rule 6
+ITEMS_PER_MESSAGE: Final = 64  # items of one kind that share a message
+REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; doubles
+REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
+HEARTBEAT: Final = 1.0  # seconds; rule 2
+
+# --- Link pads ---
+SEGMENT_MIN: Final = 4 * KIB  # bytes; design section 3: at least this, or SEGMENT_TIME of keys
+SEGMENT_MAX: Final = 64 * KIB  # bytes; keeps one hand-over under a second on a metro link
+SEGMENT_TIME: Final = 10.0  # seconds of keys after which a smaller segment is handed over
+LINK_CHECK: Final = 16  # bytes at a segment's start that its check spends (Poly1305's s)
+PAD_LEVEL: Final = 1024 * KIB  # bytes per direction; the default of a link's level
+SEGMENTS_PER_LINK: Final = 4096  # records; 16 MiB of the smallest segments
+HANDOVERS_OPEN: Final = 4  # segments of one link under hand-over at a time
+ACCEPTED_HOLES: Final = 256  # separate intervals of one segment; more are refused until some merge
+SEEN_PER_LINK: Final = 1 << 17  # remembered fingerprints of key_IDs and keys of one link
+FETCH_RETRY: Final = 5.0  # seconds that "not found" is asked again: the key may not have arrived yet
+
+# --- Priming ---
+NODES_PER_PATH: Final = 64  # nodes of one path
+VERSIONS_PER_PATH: Final = 2  # versions of a path that a node keeps
+PRIORITIES: Final = 8  # classes of paths
+WINDOW: Final = 64  # sequences of a path version that are open above its floor
+HASH_KEY: Final = 32  # bytes at a block's start
+BLOCK_MIN: Final = 4 * KIB  # bytes; a filled block
+BLOCK_MAX: Final = 256 * KIB  # bytes; a filled block
+DEPTH_MAX: Final = 16 * KIB * KIB  # bytes; 4,096 of the smallest blocks
+SEQUENCE_TIME: Final = 5.0  # seconds until the source voids a sequence without `ready`
+CREDIT_LIFE: Final = 3.0  # seconds; three missed repeats
+BLOCK_LIFE: Final = 86_400.0  # seconds at the source; the destination keeps it for twice that
+
+# --- Delivery ---
+TAG: Final = 16  # bytes of pad that one tag spends (Poly1305's s)
+LARGEST_REQUEST: Final = HASH_KEY + KEY_BYTES_PER_REQUEST + TAG  # bytes of pad
+CONTAINERS_OPEN: Final = 256  # containers of one source without an outcome
+CONTAINER_BYTES_OPEN: Final = 128 * KIB  # bytes of pad in them; burned after a restart (rule 2)
+UNFETCHED_BATCHES: Final = 65_536  # records of keys that wait for their slaves
+UNFETCHED_LIFE: Final = 3600.0  # seconds until an unclaimed key expires
+WRONG_TAGS: Final = 3  # in a row, until the path is suspended
+SUSPENSION: Final = 60.0  # seconds
+
+# --- Meeting ---
+FORMER_INCARNATIONS: Final = 1024  # remembered of each peer and of this node
