@@ -1,0 +1,172 @@
+"""Messages on their way: what must arrive is repeated until it is answered; what is only news is said once.
+
+One message of a kind is under way to a node at a time; what comes meanwhile shares the next. Everything here is in memory:
+after a restart a node knows from its records what it still has to say.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.messages import Answer, Header, Hello, Item, Outcome, Settle
+from quiver.domain.ports import Clock
+
+__all__ = ["Message", "Outbox"]
+
+OnAnswer = Callable[[Answer], None]
+MEETING: Final = (Hello.kind, Settle.kind)
+
+
+class Message(msgspec.Struct):
+    """Items of one kind for one node, under one header.
+
+    Attributes:
+        ticket: the number under which the answer comes back; it never leaves the process.
+    """
+
+    peer: str
+    kind: str
+    ticket: int
+    header: Header
+    items: tuple[Item, ...]
+
+
+class _Entry(msgspec.Struct):
+    item: Item
+    on_answer: OnAnswer | None
+    name: str
+    due: float = 0.0
+    pause: float = limits.REPEAT_FIRST
+    flying: bool = False
+
+
+class Outbox:
+    """All items of one node on their way to others.
+
+    Args:
+        clock: monotonic time.
+        header_for: makes the header of a message to a node.
+        met: whether a node is met; only meetings travel to one that is not.
+    """
+
+    def __init__(self, clock: Clock, header_for: Callable[[str], Header], met: Callable[[str], bool]) -> None:
+        self._clock: Final = clock
+        self._header_for: Final = header_for
+        self._met: Final = met
+        self._waiting: dict[tuple[str, str], dict[str, _Entry]] = {}
+        self._flying: dict[int, tuple[tuple[str, str], list[_Entry]]] = {}
+        self._busy: set[tuple[str, str]] = set()
+        self._ticket = 0
+
+    def __len__(self) -> int:
+        """Items that are not answered yet."""
+        return sum(len(entries) for entries in self._waiting.values())
+
+    def post(self, peer: str, name: str, item: Item, on_answer: OnAnswer) -> None:
+        """Send `item` until it is answered; `name` replaces an earlier item of that name and kind."""
+        self._waiting.setdefault((peer, item.kind), {})[name] = _Entry(item, on_answer, name)
+
+    def tell(self, peer: str, name: str, item: Item) -> None:
+        """Send `item` once."""
+        self._waiting.setdefault((peer, item.kind), {})[name] = _Entry(item, None, name)
+
+    def cancel(self, peer: str, kind: str, name: str) -> None:
+        """Send it no more; an answer that still comes is not heard."""
+        self._waiting.get((peer, kind), {}).pop(name, None)
+
+    def messages(self) -> list[Message]:
+        """The messages to send now. Called after what they say is durable."""
+        now = self._clock.now()
+        made = []
+        for channel, entries in self._waiting.items():
+            peer, kind = channel
+            if channel in self._busy or not entries or not (kind in MEETING or self._met(peer)):
+                continue
+            chosen = list(_first(entry for entry in entries.values() if entry.due <= now))
+            if chosen:
+                made.append(self._launch(channel, chosen))
+        return made
+
+    def _launch(self, channel: tuple[str, str], entries: list[_Entry]) -> Message:
+        self._ticket += 1
+        for entry in entries:
+            entry.flying = True
+        self._flying[self._ticket] = (channel, entries)
+        self._busy.add(channel)
+        peer, kind = channel
+        return Message(peer, kind, self._ticket, self._header_for(peer), tuple(entry.item for entry in entries))
+
+    def due(self) -> float | None:
+        """When the next message is due; None where nothing waits that could leave by itself."""
+        moments = [
+            entry.due
+            for channel, entries in self._waiting.items()
+            if channel not in self._busy and (channel[1] in MEETING or self._met(channel[0]))
+            for entry in entries.values()
+        ]
+        return min(moments, default=None)
+
+    def answered(self, ticket: int, answers: Sequence[Answer]) -> None:
+        """The other side has answered a message, one answer per item; too few or too many count as none."""
+        channel, entries = self._land(ticket)
+        if len(answers) != len(entries):
+            self._again(entries)
+            return
+        waiting = self._waiting.get(channel, {})
+        for entry, answer in zip(entries, answers, strict=True):
+            entry.flying = False
+            if waiting.get(entry.name) is not entry:
+                continue  # cancelled or replaced meanwhile
+            if entry.on_answer is None:
+                del waiting[entry.name]
+            elif answer.outcome is Outcome.MEET_FIRST:
+                self._again([entry])
+            else:
+                del waiting[entry.name]
+                entry.on_answer(answer)
+
+    def failed(self, ticket: int) -> None:
+        """No answer came; what must arrive is sent again later."""
+        channel, entries = self._land(ticket)
+        waiting = self._waiting.get(channel, {})
+        for entry in entries:
+            if entry.on_answer is None and waiting.get(entry.name) is entry:
+                del waiting[entry.name]
+        self._again(entries)
+
+    def forget(self, peer: str) -> None:
+        """Drop everything for a node, as after its database was lost."""
+        for channel, entries in self._waiting.items():
+            if channel[0] == peer and channel[1] not in MEETING:
+                entries.clear()
+
+    def hasten(self, peer: str) -> None:
+        """Send what waits for a node at once: it has just been met."""
+        for channel, entries in self._waiting.items():
+            if channel[0] == peer:
+                for entry in entries.values():
+                    entry.due, entry.pause = 0.0, limits.REPEAT_FIRST
+
+    def _land(self, ticket: int) -> tuple[tuple[str, str], list[_Entry]]:
+        channel, entries = self._flying.pop(ticket)
+        self._busy.discard(channel)
+        return channel, entries
+
+    def _again(self, entries: Iterable[_Entry]) -> None:
+        now = self._clock.now()
+        for entry in entries:
+            entry.flying = False
+            entry.due = now + entry.pause
+            entry.pause = min(2 * entry.pause, limits.REPEAT_MOST)
+
+
+def _first(entries: Iterable[_Entry]) -> Iterable[_Entry]:
+    """As many entries, in order, as one message may carry; at least one."""
+    weight = 0
+    for count, entry in enumerate(entries):
+        weight += entry.item.weight
+        if count and (count >= limits.ITEMS_PER_MESSAGE or weight > limits.PEER_BODY // 2):
+            return
+        yield entry
