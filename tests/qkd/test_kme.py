@@ -27,10 +27,18 @@ ENDS = (End(kme_id="KME-A", sae_id="node-a"), End(kme_id="KME-B", sae_id="node-b
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 0.0
+        self.seconds = 0.0
 
-    def __call__(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.seconds
+
+
+class Seeded:
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def draw(self, count: int) -> bytes:
+        return self._random.randbytes(count)
 
 
 def make(profile: Profile | str = "alder", seed: int = 1, time_scale: float = 1.0) -> tuple[Link, Clock]:
@@ -40,7 +48,7 @@ def make(profile: Profile | str = "alder", seed: int = 1, time_scale: float = 1.
         Fibre(length_km=25),
         ENDS,
         clock=clock,
-        draw=random.Random(seed).randbytes,
+        entropy=Seeded(seed),
         randomness=random.Random(seed + 1),
         time_scale=time_scale,
     )
@@ -66,7 +74,7 @@ def test_identical_keys_for_identical_ids_each_once_per_end(steps: list, name: s
     fetched: set[str] = set()
     for kind, end, what in steps:
         if kind == "wait":
-            clock.now += what
+            clock.seconds += what
         elif kind == "fault":
             link.set_state(what)
         elif kind == "get":
@@ -116,24 +124,24 @@ def test_it_starts_filled_runs_dry_and_fills_again(name: str) -> None:
         keys = kme.get_key(KeyRequest(number=number)).keys
         other.get_key_with_ids(KeyIDs.of([key.key_id for key in keys]))
         left -= number
-    clock.now += 3600
+    clock.seconds += 3600
     assert kme.status().stored_key_count == 0
     with pytest.raises(ExhaustedError):
         kme.get_key(KeyRequest())
     link.set_state(ChannelState.EAVESDROPPER)
-    clock.now += 3600
+    clock.seconds += 3600
     with pytest.raises(ExhaustedError):
         kme.get_key(KeyRequest())
     link.set_state(ChannelState.UP)
-    clock.now += 1
+    clock.seconds += 1
     expected = profile.physics.rate(Fibre(length_km=25).loss_db) / profile.key_size
     assert 0.3 * expected < other.status().stored_key_count < 2 * expected
-    clock.now += 1e6
+    clock.seconds += 1e6
     assert kme.status().stored_key_count == profile.buffer_keys
 
 
 def test_an_unfetched_key_is_dropped_in_time_and_makes_room() -> None:
-    buffer = KeyBuffer(capacity=10_000, room=3, keep=10, draw=random.Random(1).randbytes)
+    buffer = KeyBuffer(capacity=10_000, room=3, keep=10, entropy=Seeded(1))
     old = buffer.take(0, 2, 256, now=0)
     with pytest.raises(LimitError):
         buffer.take(0, 2, 256, now=9)
@@ -146,7 +154,7 @@ def test_an_unfetched_key_is_dropped_in_time_and_makes_room() -> None:
 
 
 def test_a_partial_vendor_gives_what_it_has() -> None:
-    buffer = KeyBuffer(capacity=600, room=9, keep=10, draw=random.Random(1).randbytes)
+    buffer = KeyBuffer(capacity=600, room=9, keep=10, entropy=Seeded(1))
     with pytest.raises(ExhaustedError):
         buffer.take(0, 3, 256, now=0)
     assert len(buffer.take(0, 3, 256, now=0, partial=True)) == 2

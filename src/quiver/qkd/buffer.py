@@ -8,11 +8,12 @@ Clock and randomness are arguments. Bits in the stock, bytes in keys.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from quiver.domain.errors import ExhaustedError, KeyNotFoundError, LimitError
+from quiver.domain.ports import Entropy
 from quiver.domain.secret import Secret
 
 __all__ = ["KeyBuffer", "RawKey"]
@@ -37,15 +38,15 @@ class KeyBuffer:
         capacity: bits that the stock holds; it starts filled.
         room: keys that may wait at each end.
         keep: seconds after which a waiting key is dropped.
-        draw: `draw(n)` gives n random bytes; key material and key_IDs come from it.
+        entropy: key material and key_IDs come from it.
     """
 
-    def __init__(self, *, capacity: int, room: int, keep: float, draw: Callable[[int], bytes]) -> None:
+    def __init__(self, *, capacity: int, room: int, keep: float, entropy: Entropy) -> None:
         self._capacity = capacity
         self._bits = float(capacity)
         self._room = room
         self._keep = keep
-        self._draw = draw
+        self._entropy = entropy
         self._waiting: tuple[dict[str, _Waiting], dict[str, _Waiting]] = ({}, {})
         self._expired = 0
 
@@ -85,8 +86,8 @@ class KeyBuffer:
         self._bits -= number * size
         keys = []
         for _ in range(number):
-            key_id = str(uuid.UUID(bytes=self._draw(16), version=4))
-            material = self._draw(size // 8)
+            key_id = str(uuid.UUID(bytes=self._entropy.draw(16), version=4))
+            material = self._entropy.draw(size // 8)
             other[key_id] = _Waiting(Secret(material), now + self._keep)
             keys.append(RawKey(key_id, Secret(material)))
         return keys

@@ -5,14 +5,13 @@ sockets. The simulator puts HTTPS in front of it, the network simulation calls i
 come out; `Profile.render` says how the vendor words them.
 """
 
-import os
 import random
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from quiver.domain.errors import RequestError, UnauthorizedError
+from quiver.domain.ports import Clock, Entropy
 from quiver.protocols import etsi014_checks as checks
 from quiver.protocols.etsi014 import Extension, Key, KeyContainer, KeyIDs, KeyRequest, Status
 from quiver.qkd.buffer import KeyBuffer, RawKey
@@ -38,8 +37,8 @@ class Link:
         profile: the vendor's device.
         fibre: length and loss.
         ends: names at either end.
-        clock: gives seconds; monotonic.
-        draw: gives random bytes for keys; the operating system's, or seeded in tests.
+        clock: monotonic.
+        entropy: random bytes for keys; the operating system's, or seeded in tests.
         randomness: for the fluctuation of the channel.
         time_scale: seconds of channel time per second.
     """
@@ -50,8 +49,8 @@ class Link:
         fibre: Fibre,
         ends: tuple[End, End],
         *,
-        clock: Callable[[], float],
-        draw: Callable[[int], bytes] = os.urandom,
+        clock: Clock,
+        entropy: Entropy,
         randomness: random.Random,
         time_scale: float = 1.0,
     ) -> None:
@@ -62,20 +61,20 @@ class Link:
             capacity=profile.buffer_keys * profile.key_size,
             room=ROOM * profile.buffer_keys,
             keep=profile.keep,
-            draw=draw,
+            entropy=entropy,
         )
-        self.channel.advance(clock())
+        self.channel.advance(clock.now())
         self.kmes = (Kme(self, 0, ends[0], ends[1]), Kme(self, 1, ends[1], ends[0]))
 
     def advance(self) -> float:
         """Let the channel fill the buffer until now; returns the time."""
-        now = self.clock()
+        now = self.clock.now()
         self.buffer.fill(self.channel.advance(now))
         return now
 
     def set_state(self, state: ChannelState) -> None:
         """Break or repair the channel."""
-        self.buffer.fill(self.channel.set_state(state, self.clock()))
+        self.buffer.fill(self.channel.set_state(state, self.clock.now()))
 
 
 class Kme:

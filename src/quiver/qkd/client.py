@@ -1,0 +1,241 @@
+"""The client of a QKD device: ETSI GS QKD 014 southbound, tolerant of how vendors speak it.
+
+Tolerant means: key_IDs are compared without case, more members than the standard's are ignored, errors are classified
+by what they mean here whatever their body. Strict means: a container with another number of keys, an unknown key_ID, a
+wrong size or more than the limit of bytes is *malformed*, and nothing of it is used.
+
+A device that only takes GET gets one key per *Get key with key IDs* (clause 5.4), several at a time.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from quiver.domain.errors import ConfigurationError, RequestError
+from quiver.domain.limits import DEVICE_BODY
+from quiver.protocols import etsi014
+from quiver.protocols.etsi014 import KeyContainer, KeyIDs, KeyRequest
+from quiver.protocols.etsi014_urls import Method, key_ids_query, key_request_query, path_of
+from quiver.qkd.device import DeviceError, DeviceKey, DeviceStatus, Failure, read_status
+from quiver.qkd.profiles import Dialect
+
+__all__ = ["DeviceClient", "Timeouts"]
+
+AT_ONCE: Final = 8  # GET requests under way for one list of key_IDs
+SHOWN: Final = 120  # characters of a device's own message
+_LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_]{16,}")
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds to connect (with the TLS handshake), and for the whole call."""
+
+    connect: float = 5.0
+    total: float = 15.0
+
+
+class DeviceClient:
+    """Calls one device, as the SAE that our certificate names.
+
+    Args:
+        url: `https://host:port` of the device.
+        peer_sae_id: SAE ID of the agent at the other end of the link, as the device knows it.
+        tls: context with our certificate and the devices' CA; not with `session`.
+        session: a session to use instead; it stays open on `close`.
+        dialect: how this vendor speaks the standard.
+        timeouts: of each call.
+
+    Raises:
+        ConfigurationError: the URL is none for a device.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        peer_sae_id: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        session: aiohttp.ClientSession | None = None,
+        dialect: Dialect | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        try:
+            self._url = URL(url)
+            self._paths = {method: path_of(method, peer_sae_id) for method in Method}
+        except (ValueError, RequestError) as error:
+            raise ConfigurationError(f"device: {error}") from None
+        if self._url.scheme != "https" or not self._url.host or self._url.path not in {"", "/"}:
+            raise ConfigurationError(f"device url: {url!r} is not allowed; https://host:port is")
+        self._tls = tls
+        self._session = session
+        self._own_session = session is None
+        self._dialect = dialect or Dialect()
+        timeouts = timeouts or Timeouts()
+        self._timeout = aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, where they are ours."""
+        if self._own_session and self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def status(self) -> DeviceStatus:
+        """Get status (clause 5.2).
+
+        Raises:
+            DeviceError: with its class.
+        """
+        body = await self._call(Method.STATUS, "GET")
+        try:
+            return read_status(etsi014.decode_status(body), self._dialect)
+        except RequestError as error:
+            raise DeviceError(Failure.MALFORMED, f"Get status: {error.message}", status=200) from None
+
+    async def get_keys(self, number: int, size: int | None = None) -> list[DeviceKey]:
+        """Get key (clause 5.3): at least one and at most `number` new keys of `size` bits.
+
+        Raises:
+            DeviceError: with its class.
+        """
+        request = KeyRequest(number=number, size=size)
+        if self._dialect.post:
+            body = await self._call(Method.ENC_KEYS, "POST", etsi014.encode(request))
+        else:
+            body = await self._call(Method.ENC_KEYS, "GET", query=key_request_query(request))
+        keys = [DeviceKey(key.key_id, key.key) for key in _container(Method.ENC_KEYS, body).keys]
+        if not 1 <= len(keys) <= number:
+            raise _malformed(Method.ENC_KEYS, f"{len(keys)} keys where {number} were asked for")
+        if len({key.name for key in keys}) != len(keys):
+            raise _malformed(Method.ENC_KEYS, "a key_ID occurs twice")
+        lengths = {len(key.key) for key in keys}
+        if 0 in lengths or len(lengths) != 1 or (size is not None and lengths != {size // 8}):
+            raise _malformed(Method.ENC_KEYS, f"keys of {sorted(8 * length for length in lengths)} bits")
+        return keys
+
+    async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
+        """Get key with key IDs (clause 5.4): these keys, in this order, under the key_IDs asked for.
+
+        A failure of one is a failure of all; with a GET-only device some may be spent then.
+
+        Raises:
+            DeviceError: with its class.
+        """
+        if self._dialect.post:
+            return await self._fetch("POST", KeyIDs.of(list(key_ids)))
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(key_id: str) -> DeviceKey:
+            async with gate:
+                return (await self._fetch("GET", KeyIDs.of([key_id])))[0]
+
+        tasks = [asyncio.ensure_future(one(key_id)) for key_id in key_ids]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch(self, verb: str, key_ids: KeyIDs) -> list[DeviceKey]:
+        if verb == "POST":
+            body = await self._call(Method.DEC_KEYS, "POST", etsi014.encode(key_ids))
+        else:
+            body = await self._call(Method.DEC_KEYS, "GET", query=key_ids_query(key_ids))
+        found = {key.key_id.lower(): key.key for key in _container(Method.DEC_KEYS, body).keys}
+        wanted = [entry.key_id for entry in key_ids.key_ids]
+        if found.keys() != {key_id.lower() for key_id in wanted} or len(found) != len(wanted):
+            raise _malformed(Method.DEC_KEYS, f"{len(found)} keys, not the {len(wanted)} that were asked for")
+        return [DeviceKey(key_id, found[key_id.lower()]) for key_id in wanted]
+
+    async def _call(self, method: Method, verb: str, body: bytes | None = None, query: str = "") -> bytes:
+        """The body of a 200.
+
+        Raises:
+            DeviceError: anything else came, or nothing.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        url = URL(f"{self._url.origin()}{self._paths[method]}{'?' if query else ''}{query}", encoded=True)
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with self._session.request(
+                verb,
+                url,
+                data=body,
+                headers=headers,
+                ssl=self._tls if self._tls is not None else True,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as answer:
+                received = await _limited(answer)
+                if answer.status == 200:
+                    return received
+                raise _refusal(method, answer.status, received)
+        except TimeoutError:
+            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: no answer in time") from None
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: TLS: {_words(str(error))}") from None
+        except aiohttp.ClientPayloadError:
+            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: the answer broke off") from None
+        except aiohttp.ClientResponseError:
+            raise DeviceError(Failure.MALFORMED, f"{method.value}: the answer is not HTTP/1.1") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: {type(error).__name__}") from None
+
+
+async def _limited(answer: aiohttp.ClientResponse) -> bytes:
+    received = bytearray()
+    async for chunk in answer.content.iter_any():
+        received += chunk
+        if len(received) > DEVICE_BODY:
+            raise DeviceError(Failure.MALFORMED, f"more than {DEVICE_BODY} bytes", status=answer.status)
+    return bytes(received)
+
+
+def _container(method: Method, body: bytes) -> KeyContainer:
+    try:
+        return etsi014.decode_key_container(body)
+    except RequestError as error:
+        raise _malformed(method, error.message) from None
+
+
+def _malformed(method: Method, what: str) -> DeviceError:
+    return DeviceError(Failure.MALFORMED, f"{method.value}: {what}", status=200)
+
+
+def _refusal(method: Method, status: int, body: bytes) -> DeviceError:
+    """The class of an answer that is not 200. Vendors use 400, 404, 422 and 503 as they please."""
+    if status in {401, 403}:
+        failure = Failure.UNAUTHORIZED
+    elif 200 <= status < 400:
+        failure = Failure.MALFORMED
+    elif method is Method.DEC_KEYS and status in {400, 404, 410}:
+        failure = Failure.NOT_FOUND
+    else:
+        failure = Failure.REFUSED
+    try:
+        said = f", it says: {_words(etsi014.decode_error(body).message)}"
+    except RequestError:
+        said = ""
+    return DeviceError(failure, f"{method.value}: HTTP status {status}{said}", status=status)
+
+
+def _words(text: str) -> str:
+    """A foreign text, short, printable, and without anything that might be key material."""
+    return "".join(c if c.isprintable() else " " for c in _LOOKS_SECRET.sub("…", text))[:SHOWN]
