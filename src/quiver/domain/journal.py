@@ -24,7 +24,7 @@ class Write(msgspec.Struct):
         kind: the record's kind.
         id: its id within the kind.
         body: its new body; None deletes the record with its secret.
-        secret: its new secret; None leaves the stored one as it is.
+        secret: its new secret, an empty one to remove it; None leaves the stored one as it is.
         erasures: parts (offset, length) of the stored secret to overwrite with zeros.
     """
 
@@ -126,5 +126,7 @@ class Journal:
                 yield Write(kind, key, None)
                 continue
             # A copy: the step's outcome is what becomes durable, whatever the next step does to the buffer.
-            fresh = Secret(record.secret.reveal()) if name in self._secrets and record.secret is not None else None
+            fresh = (
+                Secret(record.secret.reveal() if record.secret is not None else b"") if name in self._secrets else None
+            )
             yield Write(kind, key, records.encode(record), fresh, self._erasures.get(name, []))

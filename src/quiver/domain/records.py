@@ -325,6 +325,6 @@ def encode(record: Record) -> bytes:
 def decode(kind: str, body: bytes, secret: bytes | None) -> Record:
     """The record from its kind, its body and its secret bytes."""
     record = _decoders[kind].decode(body)
-    if secret is not None:
+    if secret:
         record.secret = Secret(secret)
     return record

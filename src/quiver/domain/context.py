@@ -1,0 +1,61 @@
+"""What every part of a node shares: its configuration, its journal, its outbox, its pads, clock and randomness."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from quiver.domain.journal import Journal
+from quiver.domain.messages import Answer, Outcome, Retirement
+from quiver.domain.network import Network, PathEntry
+from quiver.domain.outbox import Outbox
+from quiver.domain.pads import LinkPads
+from quiver.domain.ports import Clock, Entropy
+from quiver.domain.records import Piece
+
+__all__ = ["Context"]
+
+
+class Context(msgspec.Struct):
+    """The surroundings of one part of a node.
+
+    Attributes:
+        network: the node's configuration.
+        entries: its path versions by key.
+        journal: where durable changes are noted.
+        outbox: where messages leave.
+        pads: neighbour → pad shared with it.
+        clock: monotonic time.
+        entropy: fresh randomness.
+        met: whether a node is met in this run (rule 2).
+    """
+
+    network: Network
+    entries: dict[str, PathEntry]
+    journal: Journal
+    outbox: Outbox
+    pads: dict[str, LinkPads]
+    clock: Clock
+    entropy: Entropy
+    met: Callable[[str], bool]
+
+    @property
+    def node(self) -> str:
+        """This node's id."""
+        return self.network.node
+
+    def told(self, neighbour: str, pieces: tuple[Piece, ...], *, accepted: bool) -> None:
+        """An announcement of own pad was answered, or is given up; tells the neighbour which segments are through."""
+        pads: Final = self.pads[neighbour]
+        for segment in pads.told(pieces, accepted=accepted):
+            self.retire(neighbour, segment)
+
+    def retire(self, neighbour: str, segment: str) -> None:
+        """Tell the neighbour that nothing more of an own segment will be allocated, until it knows."""
+
+        def known(answer: Answer) -> None:
+            pads = self.pads[neighbour]
+            if answer.outcome is Outcome.DONE and segment in pads.segments:
+                pads.drop(segment)
+
+        self.outbox.post(neighbour, segment, Retirement(segment=segment), known)

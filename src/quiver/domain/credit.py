@@ -1,0 +1,113 @@
+"""Credit: how much pad a path may take, so that a path that is dry or not whole costs nothing (design section 3, Prime 0)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+
+__all__ = ["Claim", "Held", "RateBucket", "divide"]
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What one path version wants of a relay's pad towards its next node.
+
+    Attributes:
+        priority: 0 is the highest class.
+        rate: bits per second of its entry; 0 where unbounded.
+        active: whether a sequence of it passed lately.
+        need: bytes that it could use: what the nodes after this one allow.
+    """
+
+    key: str
+    priority: int
+    rate: int
+    active: bool
+    need: int
+
+
+class Held(msgspec.Struct):
+    """Credit received from the next node: soft state.
+
+    Attributes:
+        run: of the grantor.
+        counter: its count within the run.
+        limit: the version's byte count up to which sequences may be taken.
+        until: when it expires, unless it is repeated.
+    """
+
+    run: str
+    counter: int
+    limit: int
+    until: float
+
+    def newer(self, run: str, counter: int) -> bool:
+        """Whether a grant (run, counter) replaces this one; a late one of the same run does not."""
+        return run != self.run or counter > self.counter
+
+
+class RateBucket:
+    """Bounds a path to its rate, with two seconds of burst but never less than the largest request.
+
+    Args:
+        rate: bits per second; 0 for no bound.
+        now: seconds.
+    """
+
+    def __init__(self, rate: int, now: float) -> None:
+        self._rate: Final = rate / 8
+        self._burst: Final = max(self._rate * 2, float(limits.LARGEST_REQUEST))
+        self._tokens = self._burst
+        self._then = now
+
+    def spend(self, count: int) -> None:
+        """A sequence of `count` bytes has passed."""
+        if self._rate:
+            self._tokens -= count
+
+    def left(self, now: float) -> int:
+        """Bytes that may pass now; a very large number where there is no bound."""
+        if not self._rate:
+            return limits.DEPTH_MAX * 2
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
+        self._then = now
+        return max(0, int(self._tokens))
+
+
+def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
+    """Divide a relay's pad towards one node among the paths that go there.
+
+    One eighth is kept for the highest class. The rest is shared by weight (class, rate, and whether the path was active
+    lately), no path gets more than it needs, and what one leaves goes to the others.
+
+    Returns:
+        Path version → bytes.
+    """
+    reserve = available // 8 if any(claim.priority == 0 for claim in claims) else 0
+    shares = dict.fromkeys((claim.key for claim in claims), 0)
+    _fill(shares, [claim for claim in claims if claim.priority > 0], available - reserve)
+    spoken_for = sum(shares.values())
+    _fill(shares, [claim for claim in claims if claim.priority == 0], available - spoken_for)
+    return shares
+
+
+def _fill(shares: dict[str, int], claims: Sequence[Claim], available: int) -> None:
+    """Water-filling by weight."""
+    hungry = list(claims)
+    while hungry and available > 0:
+        total = sum(_weight(claim) for claim in hungry)
+        given = {claim.key: min(claim.need, int(available * _weight(claim) / total)) for claim in hungry}
+        full = [claim for claim in hungry if given[claim.key] >= claim.need]
+        if not full:
+            shares.update(given)
+            return
+        for claim in full:
+            shares[claim.key] = claim.need
+            available -= claim.need
+        hungry = [claim for claim in hungry if claim not in full]
+
+
+def _weight(claim: Claim) -> float:
+    """Halves with each class below the highest; idle paths weigh an eighth, so that a busy one is not starved by them."""
+    return (claim.rate or 100_000) * 2.0**-claim.priority * (1.0 if claim.active else 0.125)

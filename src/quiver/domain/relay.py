@@ -1,0 +1,224 @@
+"""A relay's side of priming: two ranges in, one ciphertext out, straight to the destination.
+
+Rules that this module keeps (design section 3, Prime 2 and 4):
+
+* The ciphertext leaves only after the next node has durably acknowledged the range that it uses.
+* The announcement is answered when it is durable here, never after waiting for the next node.
+* A ciphertext is in memory only. A relay that lost it says so to the destination.
+* A repeat gets the first answer again; other bytes under the same number are refused.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.context import Context
+from quiver.domain.credit import Claim, Held, RateBucket
+from quiver.domain.errors import RequestError
+from quiver.domain.messages import Announcement, Answer, Ciphertext, Credit, Lost, Outcome
+from quiver.domain.network import PathEntry
+from quiver.domain.records import Piece, Relayed, RelayedState, Route
+from quiver.domain.secret import Secret
+
+__all__ = ["Relay", "digest_of"]
+
+ACTIVE: Final = 10.0  # seconds after its last sequence that a path counts as busy
+
+
+def digest_of(*parts: object) -> str:
+    """SHA-256 over what identifies an item, in hexadecimal digits."""
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+class Relay:
+    """One path version at one of its relays.
+
+    Args:
+        context: the node.
+        entry: the path version.
+        route: its durable marks.
+        relayed: its durable sequences; the ciphertexts of those that are not closed are lost.
+    """
+
+    def __init__(self, context: Context, entry: PathEntry, route: Route, relayed: Iterable[Relayed]) -> None:
+        self._context: Final = context
+        self.entry: Final = entry
+        self._route: Final = route
+        self._before: Final = entry.before(context.node)
+        self._after: Final = entry.after(context.node)
+        self.sequences: Final = {record.sequence: record for record in relayed}
+        self._ciphertexts: Final[dict[int, Secret]] = {}
+        self._top = max((r.start + r.length for r in self.sequences.values()), default=0)
+        self._top = max(self._top, route.settled)
+        self._held: Held | None = None
+        self._bucket: Final = RateBucket(entry.rate, context.clock.now())
+        self._busy_until = 0.0
+        for record in self.sequences.values():
+            if record.state is not RelayedState.CLOSED:
+                self._lost(record)
+
+    # --- credit ---------------------------------------------------------------------------------------------------
+
+    def grant(self, run: str, credit: Credit) -> None:
+        """Credit has come from the next node."""
+        if self._held is None or self._held.newer(run, credit.counter):
+            until = self._context.clock.now() + limits.CREDIT_LIFE
+            self._held = Held(run, credit.counter, credit.limit, until)
+
+    def _allowed(self) -> int:
+        now = self._context.clock.now()
+        return self._held.limit if self._held is not None and self._held.until > now else 0
+
+    def claim(self) -> Claim:
+        """What this path could use of the pad towards the next node."""
+        active = self._busy_until > self._context.clock.now()
+        need = max(0, self._allowed() - self._top) + self._unseen()
+        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
+
+    def limit(self, share: int) -> int:
+        """The credit to pass to the node before: the least of that held, the pad set aside and the rate."""
+        now = self._context.clock.now()
+        own = min(share - self._unseen(), self._bucket.left(now))
+        return max(0, min(self._allowed(), self._top + max(0, own)))
+
+    def _unseen(self) -> int:
+        """Bytes below the highest seen that may still be announced: they need pad too."""
+        base = max(self._route.settled, min((r.start for r in self.sequences.values()), default=self._top))
+        seen = sum(r.length for r in self.sequences.values() if r.start >= base)
+        return max(0, self._top - base - seen)
+
+    # --- sequences ------------------------------------------------------------------------------------------------
+
+    def announce(self, item: Announcement) -> Answer:
+        """The node before announces a range: commit its use and that of a range of the same length, tell the next."""
+        self.observe(item.floor, item.settled)
+        if item.sequence < self._route.floor:
+            return Answer(Outcome.SETTLED)
+        digest = digest_of(item.sequence, item.start, item.length, item.pieces)
+        known = self.sequences.get(item.sequence)
+        if known is not None:
+            return Answer(Outcome.DONE if known.digest == digest else Outcome.REFUSED, "other bytes before")
+        if item.sequence >= self._route.floor + limits.WINDOW or not 0 < item.length <= limits.BLOCK_MAX:
+            return Answer(Outcome.REFUSED, "beyond the window")
+        after = self._context.pads[self._after]
+        ready = self._context.met(self._after) and self._context.met(self.entry.destination)
+        if not ready or item.start + item.length > self._allowed() or after.available < item.length:
+            return Answer(Outcome.NO_CREDIT)
+        try:
+            taken = self._context.pads[self._before].accept(item.pieces, item.length)
+        except RequestError as error:
+            return Answer(Outcome.REFUSED, error.message)
+        pieces, pad = after.allocate(item.length)
+        self._ciphertexts[item.sequence] = taken ^ pad
+        taken.wipe()
+        pad.wipe()
+        record = Relayed(
+            key=item.key,
+            sequence=item.sequence,
+            start=item.start,
+            length=item.length,
+            digest=digest,
+            state=RelayedState.ANNOUNCING,
+        )
+        self.sequences[item.sequence] = record
+        self._top = max(self._top, item.start + item.length)
+        self._bucket.spend(item.length)
+        self._busy_until = self._context.clock.now() + ACTIVE
+        self._context.journal.put(record)
+        self._tell_next(record, pieces)
+        return Answer(Outcome.DONE)
+
+    def _tell_next(self, record: Relayed, pieces: tuple[Piece, ...]) -> None:
+        announcement = Announcement(
+            key=self.entry.key,
+            digest=self.entry.digest,
+            sequence=record.sequence,
+            start=record.start,
+            length=record.length,
+            pieces=pieces,
+            floor=self._route.floor,
+            settled=self._route.settled,
+        )
+
+        def answered(answer: Answer) -> None:
+            self._context.told(self._after, pieces, accepted=answer.outcome is Outcome.DONE)
+            if record.state is not RelayedState.ANNOUNCING:
+                return
+            if answer.outcome is Outcome.DONE:
+                self._send(record)
+            elif answer.outcome is Outcome.SETTLED:
+                self._close(record)
+            else:
+                self._context.journal.burn(f"next-{answer.outcome.value}", record.length)
+                self._lost(record)
+
+        self._context.outbox.post(self._after, record.id, announcement, answered)
+
+    def _send(self, record: Relayed) -> None:
+        record.state = RelayedState.SENDING
+        self._context.journal.put(record, lazy=True)
+        ciphertext = Ciphertext(
+            key=self.entry.key,
+            digest=self.entry.digest,
+            sequence=record.sequence,
+            start=record.start,
+            length=record.length,
+            ciphertext=self._ciphertexts[record.sequence],
+            floor=self._route.floor,
+            settled=self._route.settled,
+        )
+        self._context.outbox.post(self.entry.destination, record.id, ciphertext, lambda answer: self._close(record))
+
+    def _lost(self, record: Relayed) -> None:
+        self._wipe(record.sequence)
+        record.state = RelayedState.LOST
+        self._context.journal.put(record, lazy=True)
+        lost = Lost(
+            key=self.entry.key,
+            digest=self.entry.digest,
+            sequence=record.sequence,
+            start=record.start,
+            length=record.length,
+        )
+        self._context.outbox.post(self.entry.destination, record.id, lost, lambda answer: self._close(record))
+
+    def _close(self, record: Relayed) -> None:
+        self._wipe(record.sequence)
+        if self.sequences.get(record.sequence) is record:
+            record.state = RelayedState.CLOSED
+            self._context.journal.put(record, lazy=True)
+
+    def _wipe(self, sequence: int) -> None:
+        ciphertext = self._ciphertexts.pop(sequence, None)
+        if ciphertext is not None:
+            ciphertext.wipe()
+
+    def observe(self, floor: int, settled: int) -> None:
+        """The source's floor has come by: what is below it is closed for everyone."""
+        if floor <= self._route.floor and settled <= self._route.settled:
+            return
+        self._route.floor = max(floor, self._route.floor)
+        self._route.settled = max(settled, self._route.settled)
+        self._top = max(self._top, self._route.settled)
+        self._context.journal.put(self._route, lazy=True)
+        for sequence in [number for number in self.sequences if number < self._route.floor]:
+            record = self.sequences.pop(sequence)
+            self._wipe(sequence)
+            for peer, kind in (
+                (self._after, Announcement.kind),
+                (self.entry.destination, Ciphertext.kind),
+                (self.entry.destination, Lost.kind),
+            ):
+                self._context.outbox.cancel(peer, kind, record.id)
+            self._context.journal.delete(record, lazy=True)
+
+    def void_all(self) -> None:
+        """Give up every open sequence, as when the path version is removed at once."""
+        for record in self.sequences.values():
+            if record.state in (RelayedState.ANNOUNCING, RelayedState.SENDING):
+                self._context.outbox.cancel(self._after, Announcement.kind, record.id)
+                self._context.outbox.cancel(self.entry.destination, Ciphertext.kind, record.id)
+                self._lost(record)

@@ -1,0 +1,333 @@
+"""The source's side of priming: sequences, ready blocks, and the taking of end-to-end pad from them.
+
+Rules that this module keeps (design section 3, Prime 1, 3 and 4):
+
+* Without credit no range is taken: a path that is dry or not whole costs nothing.
+* The source alone uses and voids a ready block; it takes bytes in order of sequence, each once.
+* A sequence is closed when its `ready` is committed or when it is voided; after a restart all without `ready` are void.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.context import Context
+from quiver.domain.credit import Held
+from quiver.domain.intervals import Intervals
+from quiver.domain.messages import Announcement, Answer, Credit, Floor, Outcome
+from quiver.domain.network import PathEntry
+from quiver.domain.records import Block, Piece, Route
+from quiver.domain.secret import Secret
+
+__all__ = ["PadRun", "Source"]
+
+
+class PadRun(msgspec.Struct):
+    """A run of end-to-end pad, taken for one container.
+
+    Attributes:
+        pieces: (sequence, offset, length) within the path version's blocks, in order.
+        pad: their bytes in order.
+        hash_key: that of the first block.
+        nodes: all nodes that the blocks had passed.
+    """
+
+    pieces: list[tuple[int, int, int]]
+    pad: Secret
+    hash_key: Secret
+    nodes: list[str]
+
+
+class _Open(msgspec.Struct):
+    start: int
+    length: int
+    pieces: tuple[Piece, ...]
+    pad: Secret
+    deadline: float
+    answered: bool = False
+
+
+class Source:
+    """One path version at its source.
+
+    Args:
+        context: the node.
+        entry: the path version.
+        route: its durable marks.
+        blocks: its durable ready blocks.
+    """
+
+    def __init__(self, context: Context, entry: PathEntry, route: Route, blocks: Iterable[Block]) -> None:
+        self._context: Final = context
+        self.entry: Final = entry
+        self._route: Final = route
+        self.blocks: Final = {block.sequence: block for block in sorted(blocks, key=lambda block: block.sequence)}
+        self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
+        self._open: Final[dict[int, _Open]] = {}
+        self._credit: Held | None = None
+        self._taken: Final[dict[int, int]] = {}  # container without an outcome → lowest byte count it uses
+        self.suspended_until = 0.0
+        self.wrong_tags = 0
+        self.retiring = False
+
+    # --- levels ---------------------------------------------------------------------------------------------------
+
+    @property
+    def floor(self) -> int:
+        """Below this sequence number all are closed."""
+        return min(self._open, default=self._route.next_sequence)
+
+    @property
+    def settled(self) -> int:
+        """Below this byte count of the version all is used, voided or burned."""
+        moments = [self._route.next_start]
+        moments += [sequence.start for sequence in self._open.values()]
+        moments += [block.start + next(_unused(block))[0] for block in self.blocks.values()]
+        moments += self._taken.values()
+        return min(moments)
+
+    @property
+    def ready(self) -> int:
+        """Bytes of pad that containers may take now."""
+        if not self._context.met(self.entry.destination) or self._context.clock.now() < self.suspended_until:
+            return 0
+        return sum(block.length - block.used.size for block in self.blocks.values())
+
+    @property
+    def coming(self) -> int:
+        """Bytes of pad in open sequences, hash keys not counted."""
+        return sum(sequence.length - limits.HASH_KEY for sequence in self._open.values())
+
+    @property
+    def open(self) -> int:
+        """Number of open sequences."""
+        return len(self._open)
+
+    @property
+    def credit(self) -> int:
+        """Bytes that new sequences may take now; 0 says that the path is not whole, or dry."""
+        held = self._credit
+        if held is None or held.until <= self._context.clock.now():
+            return 0
+        return max(0, held.limit - self._route.next_start)
+
+    def grant(self, run: str, credit: Credit) -> None:
+        """Credit has come from the next node; of one run the highest counter counts, a new run replaces the old."""
+        if self._credit is None or self._credit.newer(run, credit.counter):
+            until = self._context.clock.now() + limits.CREDIT_LIFE
+            self._credit = Held(run, credit.counter, credit.limit, until)
+
+    # --- sequences ------------------------------------------------------------------------------------------------
+
+    def prime(self, most: int, least: int) -> int:
+        """Begin one sequence.
+
+        Args:
+            most: bytes to ask for, the hash key included.
+            least: fewer are not worth a sequence.
+
+        Returns:
+            Its length in bytes; 0 where credit, window or pad do not allow it, or it is not yet met.
+        """
+        context, after = self._context, self.entry.after(self._context.node)
+        length = min(most, self.credit, context.pads[after].available)
+        window = self._route.next_sequence - self.floor >= limits.WINDOW
+        ends_met = context.met(after) and context.met(self.entry.destination)
+        if length < least or window or not ends_met or self.retiring:
+            return 0
+        pieces, pad = context.pads[after].allocate(length)
+        sequence, start = self._route.next_sequence, self._route.next_start
+        self._open[sequence] = _Open(start, length, pieces, pad, context.clock.now() + limits.SEQUENCE_TIME)
+        self._route.next_sequence += 1
+        self._route.next_start += length
+        context.journal.put(self._route)
+        self._announce(after, sequence)
+        return length
+
+    def _announce(self, after: str, sequence: int) -> None:
+        opened = self._open[sequence]
+        announcement = Announcement(
+            key=self.entry.key,
+            digest=self.entry.digest,
+            sequence=sequence,
+            start=opened.start,
+            length=opened.length,
+            pieces=opened.pieces,
+            floor=self.floor,
+            settled=self.settled,
+        )
+
+        def answered(answer: Answer) -> None:
+            if self._open.get(sequence) is not opened:
+                return
+            accepted = answer.outcome is Outcome.DONE
+            opened.answered = True
+            self._context.told(after, opened.pieces, accepted=accepted)
+            if not accepted:
+                self.void(sequence, f"refused-{answer.outcome.value}")
+            elif after == self.entry.destination:  # one hop: the answer is `ready`
+                self.commit_ready(sequence)
+
+        self._context.outbox.post(after, f"{self.entry.key}#{sequence}", announcement, answered)
+
+    def commit_ready(self, sequence: int) -> Outcome:
+        """The destination has the block: from now on containers may take it. The answer leaves after the commit."""
+        opened = self._open.pop(sequence, None)
+        if opened is None:
+            known = sequence in self.blocks
+            return Outcome.DONE if known else Outcome.SETTLED if sequence < self.floor else Outcome.VOID
+        self._give_up_announcement(sequence, opened, accepted=True)
+        block = Block(
+            key=self.entry.key,
+            sequence=sequence,
+            start=opened.start,
+            length=opened.length,
+            far=self.entry.destination,
+            source=True,
+            nodes=self.entry.nodes,
+            used=Intervals([(0, limits.HASH_KEY)]),
+        )
+        block.secret = opened.pad
+        self._born[sequence] = self._context.clock.now()
+        self.blocks[sequence] = block
+        self._sort()
+        self._context.journal.put(block, secret=True)
+        return Outcome.DONE
+
+    def void(self, sequence: int, cause: str) -> None:
+        """Give up an open sequence; its range is burned."""
+        opened = self._open.pop(sequence, None)
+        if opened is None:
+            return
+        self._give_up_announcement(sequence, opened, accepted=False)
+        opened.pad.wipe()
+        self._context.journal.burn(cause, opened.length)
+
+    def _give_up_announcement(self, sequence: int, opened: _Open, *, accepted: bool) -> None:
+        if opened.answered:
+            return
+        after = self.entry.after(self._context.node)
+        self._context.outbox.cancel(after, Announcement.kind, f"{self.entry.key}#{sequence}")
+        self._context.told(after, opened.pieces, accepted=accepted)
+
+    def expire(self) -> None:
+        """Void sequences whose time is over and burn blocks that nobody wanted."""
+        now = self._context.clock.now()
+        for sequence in [number for number, opened in self._open.items() if opened.deadline <= now]:
+            self.void(sequence, "timeout")
+        for sequence in [number for number in self.blocks if self._born[number] + limits.BLOCK_LIFE <= now]:
+            self.burn(sequence, "expired")
+
+    def void_all(self, cause: str) -> None:
+        """Void every open sequence."""
+        for sequence in list(self._open):
+            self.void(sequence, cause)
+
+    # --- taking pad -----------------------------------------------------------------------------------------------
+
+    def take(self, container: int, length: int) -> PadRun:
+        """Take `length` bytes of ready pad for a container, in order of sequence; the caller has checked `ready`.
+
+        `settled` stays below them until `release`.
+        """
+        pieces: list[tuple[int, int, int]] = []
+        nodes: dict[str, None] = {}
+        taken, hash_key = bytearray(), None
+        for block in list(self.blocks.values()):
+            assert block.secret is not None
+            if hash_key is None:
+                hash_key = block.secret.part(0, limits.HASH_KEY)
+            for start, stop in list(_unused(block)):
+                count = min(stop - start, length - len(taken))
+                if count:
+                    self._taken.setdefault(container, block.start + start)
+                    taken += block.secret.part(start, count).reveal()
+                    pieces.append((block.sequence, start, count))
+                    self._use(block, start, count)
+                    nodes.update(dict.fromkeys(block.nodes))
+            if len(taken) == length:
+                break
+        assert hash_key is not None
+        assert len(taken) == length
+        pad = Secret(taken)
+        taken[:] = bytes(len(taken))
+        return PadRun(pieces, pad, hash_key, list(nodes))
+
+    def release(self, container: int) -> None:
+        """The container has its outcome."""
+        self._taken.pop(container, None)
+
+    def _use(self, block: Block, start: int, count: int) -> None:
+        block.used.add(start, start + count)
+        if block.used.size >= block.length:
+            self._drop(block.sequence)
+        else:
+            self._context.journal.erase(block, start, count)
+
+    def _drop(self, sequence: int) -> None:
+        self._born.pop(sequence, None)
+        self._context.journal.delete(self.blocks.pop(sequence))
+
+    def burn(self, sequence: int, cause: str) -> None:
+        """Burn what is left of a ready block."""
+        block = self.blocks[sequence]
+        self._context.journal.burn(cause, block.length - block.used.size)
+        self._drop(sequence)
+
+    def _sort(self) -> None:
+        if list(self.blocks) != sorted(self.blocks):
+            ordered = sorted(self.blocks.items())
+            self.blocks.clear()
+            self.blocks.update(ordered)
+
+    # --- floors and meeting ---------------------------------------------------------------------------------------
+
+    def tell_floor(self) -> None:
+        """Tell the destination this version's marks; said once, and again each second."""
+        floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=self.floor, settled=self.settled)
+        self._context.outbox.tell(self.entry.destination, self.entry.key, floor)
+
+    def view(self) -> tuple[int, int, int, list[int]]:
+        """What the destination needs to know when the two meet: next sequence, floor, settled, ready blocks."""
+        return self._route.next_sequence, self.floor, self.settled, list(self.blocks)
+
+    def settle(self, theirs: Iterable[tuple[int, int]], *, restarted: bool) -> None:
+        """Agree with the destination's ready blocks (sequence, top of the used bytes) after a restart of either.
+
+        Args:
+            theirs: the destination's blocks.
+            restarted: whether it was this node that started; then a lost past of it may have had containers in flight
+                whose bytes must not be used again (rule 2).
+        """
+        known = dict(theirs)
+        for sequence in list(self.blocks):
+            if sequence not in known:
+                self.burn(sequence, "meeting")
+                continue
+            self._skip(sequence, known[sequence])
+        if restarted:
+            self._skip_bytes(limits.CONTAINER_BYTES_OPEN)
+
+    def _skip(self, sequence: int, top: int) -> None:
+        block = self.blocks[sequence]
+        for start, stop in list(block.used.gaps(0, top)):
+            self._burn_part(block, start, stop - start)
+
+    def _skip_bytes(self, count: int) -> None:
+        for block in list(self.blocks.values()):
+            for start, stop in list(_unused(block)):
+                skipped = min(count, stop - start)
+                self._burn_part(block, start, skipped)
+                count -= skipped
+                if not count:
+                    return
+
+    def _burn_part(self, block: Block, start: int, count: int) -> None:
+        self._context.journal.burn("meeting", count)
+        self._use(block, start, count)
+
+
+def _unused(block: Block) -> Iterator[tuple[int, int]]:
+    return block.used.gaps(0, block.length)
