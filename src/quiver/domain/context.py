@@ -1,5 +1,7 @@
 """What every part of a node shares: its configuration, its journal, its outbox, its pads, clock and randomness."""
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Final
 
@@ -28,6 +30,7 @@ class Context(msgspec.Struct):
         clock: monotonic time.
         entropy: fresh randomness.
         met: whether a node is met in this run (rule 2).
+        audit_salt: key of the HMAC under which audit lines name batches.
     """
 
     network: Network
@@ -38,11 +41,16 @@ class Context(msgspec.Struct):
     clock: Clock
     entropy: Entropy
     met: Callable[[str], bool]
+    audit_salt: bytes
 
     @property
     def node(self) -> str:
         """This node's id."""
         return self.network.node
+
+    def blind(self, name: str) -> str:
+        """What an audit line calls a batch: nobody who reads the log can ask for its keys."""
+        return hmac.new(self.audit_salt, name.encode(), hashlib.sha256).hexdigest()[:32]
 
     def told(self, neighbour: str, pieces: tuple[Piece, ...], *, accepted: bool) -> None:
         """An announcement of own pad was answered, or is given up; tells the neighbour which segments are through."""

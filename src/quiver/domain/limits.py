@@ -58,6 +58,7 @@ TAG: Final = 16  # bytes of pad that one tag spends (Poly1305's s)
 LARGEST_REQUEST: Final = HASH_KEY + KEY_BYTES_PER_REQUEST + TAG  # bytes of pad
 CONTAINERS_OPEN: Final = 256  # containers of one source without an outcome
 CONTAINER_BYTES_OPEN: Final = LARGEST_REQUEST  # bytes of pad in them; burned after a restart (rule 2)
+CONTAINER_TIME: Final = 5.0  # seconds until a container without an answer is withdrawn
 UNFETCHED_BATCHES: Final = 65_536  # records of keys that wait for their slaves
 UNFETCHED_LIFE: Final = 3600.0  # seconds until an unclaimed key expires
 WRONG_TAGS: Final = 3  # in a row, until the path is suspended

@@ -1,0 +1,322 @@
+"""The source's side of delivery: fresh keys, sent to the destination under end-to-end pad, answered when stored there.
+
+Rules that this module keeps (design section 3, Deliver, Check and Wait):
+
+* A key is drawn fresh and never is pad. One commit with pad use, batch id and audit precedes its container.
+* The master is answered only when the destination has proved that it stored the keys.
+* A retry repeats the same bytes; a key_ID never names a second key.
+* After a restart every container without an outcome is void; only a source still running may withdraw a stored one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from quiver.domain import check, key_ids, limits
+from quiver.domain.context import Context
+from quiver.domain.errors import ExhaustedError, LimitError, QuiverError
+from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
+from quiver.domain.records import Peer, Sent
+from quiver.domain.reply import Reply
+from quiver.domain.secret import Secret
+from quiver.domain.source import Source
+
+__all__ = ["ContainerHeader", "Delivery", "Request"]
+
+
+class ContainerHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a container's tag covers beside the keys.
+
+    Attributes:
+        batch: batch id; with `count` it names the key_IDs.
+        number: the container's number between the two nodes.
+        count: keys.
+        size: bits of each key.
+        paths: path version → (SHA-256 of its entry, pieces (sequence, offset, length)); with n paths all n.
+    """
+
+    batch: str
+    number: int
+    source: str
+    destination: str
+    master: str
+    slaves: tuple[str, ...]
+    count: int
+    size: int
+    paths: dict[str, tuple[str, list[tuple[int, int, int]]]]
+
+
+class Request(msgspec.Struct, eq=False):
+    """One request for new keys.
+
+    Attributes:
+        size: bits of each key, a multiple of 8.
+        deadline: until then it waits for pad.
+    """
+
+    master: str
+    slaves: tuple[str, ...]
+    destination: str
+    count: int
+    size: int
+    deadline: float
+    reply: Reply
+
+    @property
+    def key_bytes(self) -> int:
+        """Bytes of all its keys together."""
+        return self.count * self.size // 8
+
+    @property
+    def pad_bytes(self) -> int:
+        """Bytes of pad that its container takes from each path."""
+        return self.key_bytes + limits.TAG
+
+
+class _Flight(msgspec.Struct, eq=False):
+    request: Request
+    sent: Sent
+    key: Secret
+    hash_key: Secret
+    digest: bytes
+    sources: list[Source]
+    deadline: float
+
+
+class Delivery:
+    """All requests of this node's SAEs that need another node.
+
+    Args:
+        context: the node.
+        sources: path versions that start here.
+        peer: gives the durable record of a node.
+        sent: containers of an earlier run without an outcome.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        sources: Mapping[str, Source],
+        peer: Callable[[str], Peer],
+        sent: Iterable[Sent],
+    ) -> None:
+        self._context: Final = context
+        self._sources: Final = sources
+        self._peer: Final = peer
+        self._waiting: Final[list[Request]] = []
+        self._flights: Final[dict[str, _Flight]] = {}  # Sent.id → its container
+        self._sent: Final = {record.id: record for record in sent}
+        for record in self._sent.values():
+            self._tell_withdrawn(record, keep_stored=not record.withdrawing)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def ask(self, request: Request) -> None:
+        """Take a request; it is served by the next `pump`.
+
+        Raises:
+            LimitError: too many wait already.
+            ExhaustedError: no path leads to the destination.
+        """
+        if not any(self._paths_to(request.destination)):
+            raise ExhaustedError(f"no path leads to {request.destination}")
+        if len(self._waiting) >= limits.WAITING_REQUESTS:
+            raise LimitError("too many requests wait for keys")
+        self._waiting.append(request)
+
+    def abandon(self, request: Request) -> None:
+        """The SAE has gone: a request that still waits is dropped."""
+        if request in self._waiting:
+            self._waiting.remove(request)
+
+    def _paths_to(self, destination: str) -> Iterable[Source]:
+        return (source for source in self._sources.values() if source.entry.destination == destination)
+
+    def pump(self) -> None:
+        """Serve what can be served, in order of arrival; begin sequences for the rest; give up what is late."""
+        now = self._context.clock.now()
+        stuck: set[str] = set()
+        for request in list(self._waiting):
+            if request.destination not in stuck and self._serve(request):
+                self._waiting.remove(request)
+            elif request.deadline <= now:
+                self._waiting.remove(request)
+                request.reply.refuse(ExhaustedError(f"no key for {request.destination} within the time to wait"))
+            else:
+                stuck.add(request.destination)  # first come, first served
+        for destination in stuck:
+            self._prime(destination)
+        for flight in [flight for flight in self._flights.values() if flight.deadline <= now]:
+            self._give_up(flight, ExhaustedError(f"{flight.request.destination} did not acknowledge in time"))
+
+    def _prime(self, destination: str) -> None:
+        """Begin a sequence for the requests that wait, together; concurrent requests share it."""
+        waiting = [request.pad_bytes for request in self._waiting if request.destination == destination]
+        candidates = sorted(self._paths_to(destination), key=lambda source: -source.credit)
+        available = sum(source.coming for source in candidates)
+        available += max((source.ready for source in candidates), default=0)
+        missing = min(sum(waiting) - available, limits.BLOCK_MAX - limits.HASH_KEY)
+        if missing <= 0:
+            return
+        least = min(missing, waiting[0])
+        for source in candidates:
+            if source.prime(limits.HASH_KEY + missing, limits.HASH_KEY + least):
+                return
+
+    # --- containers -----------------------------------------------------------------------------------------------
+
+    def _serve(self, request: Request) -> bool:
+        peer = self._peer(request.destination)
+        open_bytes = sum(f.request.pad_bytes for f in self._open_to(request.destination))
+        window = peer.next_number - self.floor(request.destination) >= limits.CONTAINERS_OPEN
+        if window or (open_bytes and open_bytes + request.pad_bytes > limits.CONTAINER_BYTES_OPEN):
+            return False
+        source = max(self._paths_to(request.destination), key=lambda source: source.ready, default=None)
+        if source is None or source.ready < request.pad_bytes:
+            return False
+        self._send(request, peer, [source])
+        return True
+
+    def _open_to(self, destination: str) -> Iterable[_Flight]:
+        return (flight for flight in self._flights.values() if flight.request.destination == destination)
+
+    def _send(self, request: Request, peer: Peer, sources: list[Source]) -> None:
+        context, number = self._context, peer.next_number
+        peer.next_number += 1
+        runs = [source.take(number, request.pad_bytes) for source in sources]
+        pad, hash_key = check.combine(r.pad for r in runs), check.combine(r.hash_key for r in runs)
+        batch = key_ids.new_batch(context.entropy)
+        key = Secret(context.entropy.draw(request.key_bytes))
+        nonce = context.entropy.draw(check.NONCE)
+        entries = [source.entry for source in sources]
+        header = msgspec.json.encode(
+            ContainerHeader(
+                batch=batch,
+                number=number,
+                source=context.node,
+                destination=request.destination,
+                master=request.master,
+                slaves=request.slaves,
+                count=request.count,
+                size=request.size,
+                paths={e.key: (e.digest, run.pieces) for e, run in zip(entries, runs, strict=True)},
+            )
+        )
+        ciphertext = key ^ pad.part(0, request.key_bytes)
+        mask = pad.part(request.key_bytes, limits.TAG)
+        tag = check.container_tag(hash_key, mask, nonce, header, key)
+        sent = Sent(
+            destination=request.destination,
+            number=number,
+            batch=batch,
+            paths={e.key: run.pieces for e, run in zip(entries, runs, strict=True)},
+        )
+        digest = check.container_digest(header, ciphertext, tag)
+        deadline = context.clock.now() + limits.CONTAINER_TIME
+        flight = _Flight(request, sent, key, hash_key, digest, sources, deadline)
+        self._sent[sent.id] = sent
+        self._flights[sent.id] = flight
+        context.journal.put(peer)
+        context.journal.put(sent)
+        context.journal.audit(
+            "batch-sent",
+            batch=context.blind(batch),
+            destination=request.destination,
+            master=request.master,
+            slaves=" ".join(request.slaves),
+            keys=request.count,
+            bits=request.size,
+        )
+        container = Container(
+            header=header, nonce=nonce, ciphertext=ciphertext, tag=tag, floor=self.floor(request.destination)
+        )
+        context.outbox.post(request.destination, sent.id, container, lambda answer: self._answered(flight, answer))
+
+    def _answered(self, flight: _Flight, answer: Answer) -> None:
+        sent, request = flight.sent, flight.request
+        if self._flights.get(sent.id) is not flight:
+            return
+        expected = check.acknowledge(flight.hash_key, flight.digest, Outcome.STORED)
+        if answer.outcome is Outcome.STORED and answer.ack == expected:
+            request.reply.grant(sent.batch, flight.key, request.count, at_once=True)
+            for source in flight.sources:
+                source.wrong_tags = 0
+            self._end(flight)
+            self._forget(sent)
+            return
+        if answer.outcome in (Outcome.WRONG_TAG, Outcome.STORED):
+            self._distrust(flight, answer)
+        self._context.journal.burn(f"container-{answer.outcome.value}", request.pad_bytes)
+        self._withdraw(flight)
+        if request.deadline > self._context.clock.now():
+            self._waiting.insert(0, request)  # with fresh keys under a fresh batch id
+        else:
+            request.reply.refuse(ExhaustedError(f"{request.destination} refused the keys"))
+
+    def _distrust(self, flight: _Flight, answer: Answer) -> None:
+        """A tag or an acknowledgement was wrong: three in a row suspend the path (design section 3, Check)."""
+        now = self._context.clock.now()
+        for source in flight.sources:
+            source.wrong_tags += 1
+            self._context.journal.alarm("wrong-tag", path=source.entry.key, outcome=answer.outcome.value)
+            if source.wrong_tags >= limits.WRONG_TAGS:
+                source.wrong_tags = 0
+                source.suspended_until = now + limits.SUSPENSION
+                self._context.journal.alarm("path-suspended", path=source.entry.key)
+
+    def _give_up(self, flight: _Flight, error: QuiverError) -> None:
+        self._context.outbox.cancel(flight.request.destination, Container.kind, flight.sent.id)
+        self._context.journal.burn("container-timeout", flight.request.pad_bytes)
+        self._withdraw(flight)
+        flight.request.reply.refuse(error)
+
+    def _withdraw(self, flight: _Flight) -> None:
+        flight.sent.withdrawing = True
+        self._context.journal.put(flight.sent)
+        self._end(flight)
+        self._tell_withdrawn(flight.sent, keep_stored=False)
+
+    def _tell_withdrawn(self, sent: Sent, *, keep_stored: bool) -> None:
+        withdrawal = Withdrawal(
+            number=sent.number,
+            batch=sent.batch,
+            paths=sent.paths,
+            keep_stored=keep_stored,
+            floor=self.floor(sent.destination),
+        )
+        self._context.outbox.post(sent.destination, sent.id, withdrawal, lambda answer: self._forget(sent))
+
+    def _end(self, flight: _Flight) -> None:
+        for source in flight.sources:
+            source.release(flight.sent.number)
+        flight.key.wipe()
+        flight.hash_key.wipe()
+        del self._flights[flight.sent.id]
+
+    def _forget(self, sent: Sent) -> None:
+        if self._sent.pop(sent.id, None) is not None:
+            self._context.journal.delete(sent, lazy=True)
+
+    # --- floors and meeting ---------------------------------------------------------------------------------------
+
+    def floor(self, destination: str) -> int:
+        """Below this number all containers for `destination` are closed."""
+        numbers = (sent.number for sent in self._sent.values() if sent.destination == destination)
+        return min(numbers, default=self._peer(destination).next_number)
+
+    def lost(self, destination: str) -> None:
+        """The destination's database is another one: nothing sent there has an outcome any more."""
+        for flight in list(self._open_to(destination)):
+            self._context.outbox.cancel(destination, Container.kind, flight.sent.id)
+            self._end(flight)
+            flight.request.reply.refuse(ExhaustedError(f"{destination} lost its key database"))
+        for sent in [sent for sent in self._sent.values() if sent.destination == destination]:
+            self._context.outbox.cancel(destination, Withdrawal.kind, sent.id)
+            self._forget(sent)
+
+    def stop(self, error: QuiverError) -> None:
+        """Refuse every request that is under way, as when the node can no longer write."""
+        for request in [*self._waiting, *(flight.request for flight in self._flights.values())]:
+            request.reply.refuse(error)
+        self._waiting.clear()
