@@ -8,6 +8,7 @@ Rules that this module keeps (design section 3, Deliver, Check and Wait):
 * After a restart every container without an outcome is void; only a source still running may withdraw a stored one.
 """
 
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -238,7 +239,7 @@ class Delivery:
         if self._flights.get(sent.id) is not flight:
             return
         expected = check.acknowledge(flight.hash_key, flight.digest, Outcome.STORED)
-        if answer.outcome is Outcome.STORED and answer.ack == expected:
+        if answer.outcome is Outcome.STORED and hmac.compare_digest(answer.ack, expected):
             request.reply.grant(sent.batch, flight.key, request.count, at_once=True)
             for source in flight.sources:
                 source.wrong_tags = 0

@@ -236,7 +236,7 @@ class Batch(Record):
         digest: SHA-256 of the container, to recognise a repeat.
         answer: the first answer, to repeat it; empty once the source has it.
         nodes: the nodes that the blocks used had passed (rule 9).
-        taken: slave → bitmap of the keys it has taken.
+        taken: slave → bitmap of the keys it has taken, in hexadecimal digits.
     """
 
     kind: ClassVar[str] = "batch"
@@ -251,7 +251,11 @@ class Batch(Record):
     digest: str = ""
     answer: str = ""
     nodes: list[str] = []
-    taken: dict[str, int] = {}
+    taken: dict[str, str] = {}
+
+    def taken_by(self, slave: str) -> int:
+        """The keys that a slave has taken, as a bitmap."""
+        return int(self.taken.get(slave, "0"), 16)
 
 
 class Peer(Record):
