@@ -40,6 +40,8 @@ ACCEPTED_HOLES: Final = 256  # separate intervals of one segment; more are refus
 SEEN_PER_LINK: Final = 1 << 17  # remembered fingerprints of key_IDs and keys of one link
 FETCH_RETRY: Final = 5.0  # seconds that "not found" is asked again: the key may not have arrived yet
 
+HANDOVER_TIME: Final = 30.0  # seconds until an announced segment that nobody confirmed is burned
+
 # --- Priming ---
 NODES_PER_PATH: Final = 64  # nodes of one path
 VERSIONS_PER_PATH: Final = 2  # versions of a path that a node keeps
