@@ -15,6 +15,7 @@ from quiver.domain.limits import DEVICE_BODY
 from quiver.qkd.client import DeviceClient, Timeouts
 from quiver.qkd.device import DeviceError, Failure
 from quiver.qkd.profiles import Dialect
+from tests.protocols.test_etsi014 import STATUS
 from tests.qkd.pki import Authority
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -33,10 +34,13 @@ def against(
     *,
     dialect: Dialect | None = None,
     timeouts: Timeouts | None = None,
+    most: int = 128,
 ) -> Any:
     """The outcome of a call to a device that answers just so."""
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path.endswith("/status"):
+            return web.Response(text=json.dumps(STATUS | {"max_key_per_request": most}))
         return answer if isinstance(answer, web.Response) else await answer(request)
 
     async def scenario() -> Any:
@@ -182,3 +186,24 @@ def test_the_dialect_decides_the_verb(get_: bool, post: bool, verbs: set[str], t
     assert [key.key_id for key in fetched] == [TWO, ONE]
     assert {verb for verb, _ in seen} == verbs
     assert all(path.startswith("/api/v1/keys/node%2Fb/") for _, path in seen)
+
+
+def test_long_lists_are_split_at_the_devices_limit(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked = json.loads(await request.read())
+        if "enc_keys" in request.raw_path:
+            sizes.append(asked["number"])
+            return web.Response(text=container(*(str(i) for i in range(asked["number"]))))
+        ids = [entry["key_ID"] for entry in asked["key_IDs"]]
+        sizes.append(len(ids))
+        return web.Response(text=container(*reversed(ids)))
+
+    async def both(client: DeviceClient) -> Any:
+        return [await client.get_keys(50), await client.get_keys_by_id([f"id-{i}" for i in range(7)])]
+
+    keys, fetched = against(tmp_path, answer, both, most=3)
+    assert len(keys) == 3
+    assert [key.key_id for key in fetched] == [f"id-{i}" for i in range(7)]
+    assert sizes == [3, 3, 3, 1]

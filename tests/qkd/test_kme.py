@@ -1,5 +1,6 @@
 """Two ends of one link always hold the same keys, once each, in every vendor's way."""
 
+import asyncio
 import random
 import uuid
 
@@ -19,6 +20,7 @@ from quiver.domain.secret import Secret
 from quiver.protocols.etsi014 import KeyIDs, KeyRequest
 from quiver.qkd.buffer import KeyBuffer
 from quiver.qkd.channel import ChannelState, Fibre
+from quiver.qkd.device import DeviceError, DirectDevice, Failure
 from quiver.qkd.kme import End, Link
 from quiver.qkd.profiles import PROFILES, Profile, profile_named
 
@@ -227,3 +229,28 @@ def test_only_the_sae_of_this_end_is_served_and_only_for_the_other_end() -> None
         link.kmes[0].authorise({"node-b"}, "node-b")
     with pytest.raises(RequestError, match="node-b"):
         link.kmes[0].authorise({"node-a"}, "node-c")
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_without_sockets_a_device_behaves_as_over_the_network(name: str) -> None:
+    async def scenario() -> None:
+        link, _ = make(name)
+        here, there = (DirectDevice(kme, link.profile.dialect) for kme in link.kmes)
+        keys = await here.get_keys(1000)
+        assert len(keys) == link.profile.max_keys
+        keys += await here.get_keys(1)
+        wanted = [key.key_id for key in reversed(keys)]
+        assert await there.get_keys_by_id(wanted) == keys[::-1]
+        with pytest.raises(DeviceError) as caught:
+            await there.get_keys_by_id(wanted)
+        assert caught.value.failure is Failure.NOT_FOUND
+        with pytest.raises(DeviceError) as caught:
+            await here.get_keys(0)
+        assert caught.value.failure is Failure.REFUSED
+        assert (await here.status()).status.source_kme_id == "KME-A"
+        here.reachable = False
+        with pytest.raises(DeviceError) as caught:
+            await here.status()
+        assert caught.value.failure is Failure.UNREACHABLE
+
+    asyncio.run(scenario())

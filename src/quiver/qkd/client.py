@@ -29,6 +29,7 @@ from quiver.qkd.profiles import Dialect
 __all__ = ["DeviceClient", "Timeouts"]
 
 AT_ONCE: Final = 8  # GET requests under way for one list of key_IDs
+KEYS_PER_REQUEST_AT_MOST: Final = 4096  # whatever a device announces
 SHOWN: Final = 120  # characters of a device's own message
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_]{16,}")
 
@@ -77,6 +78,7 @@ class DeviceClient:
         self._own_session = session is None
         self._dialect = dialect or Dialect()
         timeouts = timeouts or Timeouts()
+        self._most: int | None = None  # keys per request, once the device told
         self._timeout = aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect)
 
     async def __aenter__(self) -> Self:
@@ -101,17 +103,27 @@ class DeviceClient:
         """
         body = await self._call(Method.STATUS, "GET")
         try:
-            return read_status(etsi014.decode_status(body), self._dialect)
+            status = etsi014.decode_status(body)
         except RequestError as error:
-            raise DeviceError(Failure.MALFORMED, f"Get status: {error.message}", status=200) from None
+            raise _malformed(Method.STATUS, error.message) from None
+        self._most = max(1, min(status.max_key_per_request, KEYS_PER_REQUEST_AT_MOST))
+        return read_status(status, self._dialect)
+
+    async def _limit(self) -> int:
+        """The most keys that this device takes in one request; asks it once."""
+        if self._most is None:
+            await self.status()
+        return self._most or 1
 
     async def get_keys(self, number: int, size: int | None = None) -> list[DeviceKey]:
-        """Get key (clause 5.3): at least one and at most `number` new keys of `size` bits.
+        """Get key (clause 5.3): at least one and at most `number` new keys of `size` bits, in one request.
+
+        More than the device gives in one request are not asked for: call again.
 
         Raises:
             DeviceError: with its class.
         """
-        request = KeyRequest(number=number, size=size)
+        request = KeyRequest(number=min(number, await self._limit()), size=size)
         if self._dialect.post:
             body = await self._call(Method.ENC_KEYS, "POST", etsi014.encode(request))
         else:
@@ -129,13 +141,18 @@ class DeviceClient:
     async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
         """Get key with key IDs (clause 5.4): these keys, in this order, under the key_IDs asked for.
 
-        A failure of one is a failure of all; with a GET-only device some may be spent then.
+        Lists longer than the device's limit take several requests. A failure of one is a failure of all, and
+        what other requests brought is spent then.
 
         Raises:
             DeviceError: with its class.
         """
         if self._dialect.post:
-            return await self._fetch("POST", KeyIDs.of(list(key_ids)))
+            most = await self._limit()
+            keys: list[DeviceKey] = []
+            for start in range(0, len(key_ids), most):
+                keys += await self._fetch("POST", KeyIDs.of(list(key_ids[start : start + most])))
+            return keys
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(key_id: str) -> DeviceKey:
@@ -170,7 +187,7 @@ class DeviceClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
         url = URL(f"{self._url.origin()}{self._paths[method]}{'?' if query else ''}{query}", encoded=True)
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -1,18 +1,22 @@
 """What an agent sees of its QKD device: one interface, whether the device is real, simulated or in this process."""
 
 import enum
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from quiver.domain.errors import KeyNotFoundError, QuiverError, RemoteError, RequestError, UnauthorizedError
+from quiver.domain.errors import KeyNotFoundError, QuiverError, RemoteError, UnauthorizedError
 from quiver.domain.secret import Secret
 from quiver.protocols.etsi014 import Extension, KeyIDs, KeyRequest, Status
 from quiver.qkd.kme import Kme
 from quiver.qkd.profiles import Dialect
 
 __all__ = ["Device", "DeviceError", "DeviceKey", "DeviceStatus", "DirectDevice", "Failure", "read_status"]
+
+
+_T = TypeVar("_T")
 
 
 class Failure(enum.Enum):
@@ -73,7 +77,10 @@ class Device(Protocol):
         ...
 
     async def get_keys(self, number: int, size: int | None = None) -> list[DeviceKey]:
-        """Get key: at least one and at most `number` new keys of `size` bits (None: the device's own size)."""
+        """Get key: at least one and at most `number` new keys of `size` bits (None: the device's own size).
+
+        Devices bound the keys of one request, and some give what is left: ask again for the rest.
+        """
         ...
 
     async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
@@ -102,15 +109,23 @@ def read_status(status: Status, dialect: Dialect) -> DeviceStatus:
 
 
 class DirectDevice:
-    """A simulated KME in this process: for tests and the network simulation."""
+    """A simulated KME in this process: for tests and the network simulation.
+
+    `reachable` set to False is the fault *one-side*.
+    """
 
     def __init__(self, kme: Kme, dialect: Dialect) -> None:
+        self.reachable = True
         self._kme = kme
         self._dialect = dialect
 
     async def status(self) -> DeviceStatus:
-        """Get status."""
-        return read_status(self._kme.status(), self._dialect)
+        """Get status.
+
+        Raises:
+            DeviceError: the device is unreachable.
+        """
+        return read_status(self._ask(self._kme.status), self._dialect)
 
     async def get_keys(self, number: int, size: int | None = None) -> list[DeviceKey]:
         """Get key.
@@ -118,10 +133,8 @@ class DirectDevice:
         Raises:
             DeviceError: as a device behind a network would give it.
         """
-        try:
-            container = self._kme.get_key(KeyRequest(number=number, size=size))
-        except QuiverError as error:
-            raise _classified(error) from None
+        request = KeyRequest(number=min(number, self._kme.limits.max_keys), size=size)
+        container = self._ask(lambda: self._kme.get_key(request))
         return [DeviceKey(key.key_id, key.key) for key in container.keys]
 
     async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
@@ -130,11 +143,21 @@ class DirectDevice:
         Raises:
             DeviceError: as a device behind a network would give it.
         """
+        found: list[DeviceKey] = []
+        most = self._kme.limits.max_keys
+        for start in range(0, len(key_ids), most):
+            wanted = list(key_ids[start : start + most])
+            container = self._ask(partial(self._kme.get_key_with_ids, KeyIDs.of(wanted)))
+            found += [DeviceKey(name, key.key) for name, key in zip(wanted, container.keys, strict=True)]
+        return found
+
+    def _ask(self, call: Callable[[], _T]) -> _T:
+        if not self.reachable:
+            raise DeviceError(Failure.UNREACHABLE, "no answer")
         try:
-            container = self._kme.get_key_with_ids(KeyIDs.of(list(key_ids)))
+            return call()
         except QuiverError as error:
             raise _classified(error) from None
-        return [DeviceKey(wanted, key.key) for wanted, key in zip(key_ids, container.keys, strict=True)]
 
 
 def _classified(error: QuiverError) -> DeviceError:
@@ -143,8 +166,6 @@ def _classified(error: QuiverError) -> DeviceError:
             failure = Failure.NOT_FOUND
         case UnauthorizedError():
             failure = Failure.UNAUTHORIZED
-        case RequestError():
-            failure = Failure.REFUSED
         case _:
             failure = Failure.REFUSED
     return DeviceError(failure, error.message, status=error.status)
