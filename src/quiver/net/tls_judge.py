@@ -1,6 +1,7 @@
 """The verdict on a peer's certificate, reached inside the handshake."""
 
 import datetime
+import ipaddress
 from typing import Final
 
 from cryptography import x509
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern, verify_service_identity
 
 from quiver.net.tls_names import PeerNames, is_address, names_of
 from quiver.net.tls_policy import TlsPolicy
@@ -23,13 +24,15 @@ class Judgement:
     Args:
         policy: what the plane demands.
         expected: whom a client wants to reach: a `urn:quiver:` URI, a DNS name or an address; None at a server.
+        quiet: a refusal is not to be logged.
     """
 
-    __slots__ = ("_seen", "certificate", "expected", "names", "policy", "reason")
+    __slots__ = ("_seen", "certificate", "expected", "names", "policy", "quiet", "reason")
 
-    def __init__(self, policy: TlsPolicy, expected: str | None) -> None:
+    def __init__(self, policy: TlsPolicy, expected: str | None, *, quiet: bool = False) -> None:
         self.policy: Final = policy
         self.expected: Final = expected
+        self.quiet: Final = quiet
         self.reason: str | None = None  # why the certificate was refused
         self.certificate: x509.Certificate | None = None  # only once it is verified and accepted
         self.names: PeerNames | None = None
@@ -66,7 +69,7 @@ class Judgement:
         leaf = certificate.to_cryptography()
         names = names_of(leaf)
         self._seen = str(names)
-        if not self._admits(names) or not self._usable(leaf) or not self._matches(leaf, names):
+        if not self._admits(names) or not self._usable(leaf) or not self._matches(names):
             return False
         self.certificate, self.names = leaf, names
         return True
@@ -104,24 +107,31 @@ class Judgement:
             pass
         return self.refuse("wrong purpose: the certificate does not state its extended key usage")
 
-    def _matches(self, leaf: x509.Certificate, names: PeerNames) -> bool:
+    def _matches(self, names: PeerNames) -> bool:
         if self.policy.server_side:
             return True
         wanted = self.expected
-        if wanted is None:
-            return self.refuse("wrong name: nobody said whom to expect")
-        if wanted.startswith("urn:"):
-            if wanted in names.uris:
-                return True
-            return self.refuse(f"wrong name: expected {wanted}, the certificate is for {names}")
-        try:
-            if is_address(wanted):
-                verify_certificate_ip_address(leaf, wanted)
-            else:
-                verify_certificate_hostname(leaf, wanted)
-        except (VerificationError, CertificateError):
-            return self.refuse(f"wrong name: expected {wanted}, the certificate is for {names}")
-        return True
+        if wanted is None or (self.policy.by_identity and not wanted.startswith("urn:quiver:")):
+            return self.refuse(f"wrong name: nobody said whom to expect; the certificate is for {names}")
+        if wanted in names.uris if wanted.startswith("urn:") else _is_host(wanted, names):
+            return True
+        return self.refuse(f"wrong name: expected {wanted}, the certificate is for {names}")
+
+
+def _is_host(host: str, names: PeerNames) -> bool:
+    """Whether a DNS name or an address is among a certificate's (RFC 9525; the common name does not count).
+
+    service-identity's own reading of a certificate stumbles over URIs with two colons, so that the names come from ours.
+    """
+    try:
+        if is_address(host):
+            addresses = [IPAddressPattern(ipaddress.ip_address(one)) for one in names.addresses]
+            verify_service_identity(addresses, [IPAddress_ID(host)], [])
+        else:
+            verify_service_identity([DNSPattern.from_bytes(one.encode()) for one in names.dns], [DNS_ID(host)], [])
+    except (VerificationError, CertificateError, ValueError):
+        return False
+    return True
 
 
 def judge(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, trusted: int) -> bool:

@@ -99,9 +99,9 @@ class TlsObject:
 
     def _say(self, reason: str) -> TlsRefusedError:
         side = "server" if self.server_side else "client"
-        _log.warning(
-            "handshake refused", plane=self._policy.plane, side=side, reason=reason, peer=self._judgement.peer_words
-        )
+        if not self._judgement.quiet:
+            peer = self._judgement.peer_words
+            _log.warning("handshake refused", plane=self._policy.plane, side=side, reason=reason, peer=peer)
         self._failed = TlsRefusedError(f"TLS handshake on the {self._policy.plane} plane refused: {reason}")
         return self._failed
 
@@ -139,7 +139,8 @@ class TlsObject:
         self._drain()
         if self._judgement.certificate is None or resumed(self._connection):
             raise self._say("no certificate was checked in this handshake")
-        _log.debug("handshake done", plane=self._policy.plane, peer=self._judgement.peer_words)
+        if not self._judgement.quiet:
+            _log.debug("handshake done", plane=self._policy.plane, peer=self._judgement.peer_words)
 
     def read(self, length: int = _PLAIN, buffer: bytearray | memoryview | None = None) -> bytes | int:
         """Read up to `length` bytes, into `buffer` where one is given; nothing (b"" or 0) when the peer has closed.

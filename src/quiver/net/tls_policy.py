@@ -50,13 +50,16 @@ class TlsPolicy:
     tls12: bool = False  # whether TLS 1.2 is allowed beside 1.3
     roles: tuple[Role, ...] = ()  # whom the peer's certificate may name; empty: it is for the caller to judge
     foreign: bool = True  # whether certificates without a name of Quiver's own are allowed
+    by_identity: bool = (
+        False  # whether a client must say which `urn:quiver:` name it expects: a host name is not enough
+    )
     explicit_usage: bool = False  # whether the extended key usage must be there (RFC 5280 section 4.2.1.12)
 
 
 PEER_SERVER: Final = TlsPolicy(
     "peer", True, HYBRID, MLDSA65, STRONG_SUITES, roles=("node",), foreign=False, explicit_usage=True
 )
-PEER_CLIENT: Final = replace(PEER_SERVER, server_side=False)
+PEER_CLIENT: Final = replace(PEER_SERVER, server_side=False, by_identity=True)
 
 SAE_SERVER: Final = TlsPolicy(
     "SAE", True, ANY_GROUP, f"{MLDSA65}:{CLASSICAL_SCHEMES}", ANY_SUITES, tls12=True, roles=("sae",)
