@@ -1,0 +1,272 @@
+"""Meeting: how two nodes make sure that neither works from a storage that was rolled back (rule 2).
+
+Three words: *hello* (nonce, start of the run, what was seen of the other, inventory), *offer* (the same from the other side,
+with the nonce returned), *settle* (the offer's nonce returned), and `done`. Until then nothing shared is used and every other
+message is answered `meet first`. A node that is shown a higher commit number of its own incarnation, under its own MAC, than
+its run started with, burns everything and takes a new incarnation. A peer's word can only burn, never revive.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.context import Context
+from quiver.domain.messages import Answer, Evidence, Header, Hello, Inventory, Outcome, Settle
+from quiver.domain.records import Own, Peer
+
+__all__ = ["Host", "Meeting"]
+
+_LABEL: Final = b"quiver commit number 1\0"
+
+
+class Host(msgspec.Struct):
+    """What a meeting asks of the node.
+
+    Attributes:
+        inventory: what this node holds together with another.
+        settle: agree with the other's inventory; the flag says whether it was this node that started.
+        burn_shared: burn what is shared with a node whose database is another one now.
+        burn_all: burn all pads, blocks and unfetched keys of this node.
+        number: the last durable commit number.
+        came: a node has been met.
+    """
+
+    inventory: Callable[[str], Inventory]
+    settle: Callable[[str, Inventory, bool], None]
+    burn_shared: Callable[[str], None]
+    burn_all: Callable[[], None]
+    number: Callable[[], int]
+    came: Callable[[str], None]
+
+
+class _State(msgspec.Struct):
+    """Where this node is with another one, in memory only."""
+
+    met_run: str = ""
+    ever: bool = False  # met since this run began: only before that was it this node that started
+    asked: str = ""  # nonce of our hello without an offer
+    offered: str = ""  # nonce of our offer without a settle
+    their_run: str = ""
+    their_hello: Hello | None = None
+    last_asked: str = ""  # nonce of their hello that was settled: a late copy of it changes nothing
+
+
+class Meeting:
+    """Who is met, and what has been seen of whom.
+
+    Args:
+        context: the node.
+        host: what the meeting asks of it.
+        key: the node's own MAC key (bytes), kept with its identity outside the database.
+        own: the durable record of this database.
+        peers: the durable records of other nodes.
+        started: the commit number with which this run started.
+    """
+
+    def __init__(
+        self, context: Context, host: Host, key: bytes, own: Own, peers: dict[str, Peer], started: int
+    ) -> None:
+        self._context: Final = context
+        self._host: Final = host
+        self._key: Final = key
+        self._own: Final = own
+        self.peers: Final = peers
+        self._started = started
+        self.run = context.entropy.draw(16).hex()
+        self._states: Final[dict[str, _State]] = {}
+        self._noted: Final[set[str]] = set()
+
+    # --- headers --------------------------------------------------------------------------------------------------
+
+    def _mac(self, incarnation: str, run: str, number: int) -> str:
+        return hmac.new(self._key, _LABEL + f"{incarnation}/{run}/{number}".encode(), hashlib.sha256).hexdigest()
+
+    def header_for(self, peer: str) -> Header:
+        """The header of a message or answer to a node, with the commit number that is durable now."""
+        number, incarnation = self._host.number(), self._own.incarnation
+        mac = self._mac(incarnation, self.run, number)
+        return Header(incarnation, self.run, number, mac, self._state(peer).met_run)
+
+    def _state(self, peer: str) -> _State:
+        return self._states.setdefault(peer, _State())
+
+    def peer(self, node: str) -> Peer:
+        """The durable record of a node."""
+        return self.peers.setdefault(node, Peer(node=node))
+
+    def met(self, node: str) -> bool:
+        """Whether a node's present run is met by this run."""
+        return bool(self._state(node).met_run)
+
+    def met_anyone(self) -> bool:
+        """Whether any node was met since this run began."""
+        return any(state.ever for state in self._states.values())
+
+    def admit(self, sender: str, header: Header) -> bool:
+        """Whether a message of a met run to this run; notes the number it carries. A lower number is only late."""
+        state = self._state(sender)
+        if not state.met_run or header.run != state.met_run or header.to_run != self.run:
+            return False
+        peer = self.peer(sender)
+        if header.incarnation != peer.incarnation:
+            return False
+        self._note(peer, header)
+        return True
+
+    def _note(self, peer: Peer, header: Header) -> None:
+        if header.run != peer.run or header.number > peer.number:
+            peer.run, peer.number, peer.mac = header.run, header.number, header.mac
+            self._noted.add(peer.node)
+
+    def heard(self, sender: str, header: Header) -> bool:
+        """An answer has come; False where it is of a run that is not met: then a new meeting is due."""
+        state = self._state(sender)
+        if state.met_run and header.run != state.met_run:
+            state.met_run = ""
+            return False
+        if state.met_run and header.incarnation == self.peer(sender).incarnation:
+            self._note(self.peer(sender), header)
+        return True
+
+    def keep_numbers(self) -> None:
+        """Make the highest numbers seen durable; called each second."""
+        for node in sorted(self._noted):
+            self._context.journal.put(self.peer(node))
+        self._noted.clear()
+
+    # --- the three words ------------------------------------------------------------------------------------------
+
+    def begin(self, peer: str) -> None:
+        """Say hello to a node that is not met, unless a hello is under way."""
+        state = self._state(peer)
+        if state.met_run or state.asked:
+            return
+        state.asked = self._context.entropy.draw(16).hex()
+        hello = self._hello(peer, state.asked, "")
+        self._context.outbox.post(peer, "hello", hello, lambda answer: self._offered(peer, hello, answer))
+
+    def _hello(self, peer: str, nonce: str, echo: str) -> Hello:
+        record = self.peer(peer)
+        seen = None
+        if record.mac:
+            seen = Evidence(record.incarnation, record.run, record.number, record.mac)
+        return Hello(nonce=nonce, started=self._started, seen=seen, inventory=self._host.inventory(peer), echo=echo)
+
+    def hello(self, sender: str, header: Header, item: Hello) -> Answer:
+        """A node says hello: answer with an offer, or refuse its incarnation or its run."""
+        state = self._state(sender)
+        if state.met_run == header.run and item.nonce == state.last_asked:
+            return Answer(Outcome.SETTLED)
+        if not self._judge(sender, header, item):
+            return Answer(Outcome.REFUSED, "rolled back", offer=self._hello(sender, "", item.nonce))
+        state.met_run = ""
+        state.offered = self._context.entropy.draw(16).hex()
+        state.their_run, state.their_hello = header.run, item
+        return Answer(Outcome.DONE, offer=self._hello(sender, state.offered, item.nonce))
+
+    def _offered(self, peer: str, hello: Hello, answer: Answer) -> None:
+        state = self._state(peer)
+        offer = answer.offer
+        if state.asked != hello.nonce:
+            return
+        state.asked = ""
+        if state.met_run or offer is None or offer.echo != hello.nonce:
+            return
+        if self._shown(offer.seen):
+            return  # everything is burned; a new incarnation begins
+        if answer.outcome is not Outcome.DONE:
+            return
+        # The run that made the offer is known from the answer's header: `offer_from` was called before.
+        settle = Settle(nonce=offer.nonce)
+        run = state.their_run
+        self._context.outbox.post(peer, "settle", settle, lambda answer: self._settled(peer, run, offer, answer))
+
+    def offer_from(self, sender: str, header: Header, offer: Hello) -> bool:
+        """The header of an answer with an offer; False where the offering run or incarnation is refused."""
+        state = self._state(sender)
+        if offer.echo != state.asked or state.met_run or not self._judge(sender, header, offer):
+            return False
+        state.their_run = header.run
+        return True
+
+    def settle(self, sender: str, header: Header, item: Settle) -> Answer:
+        """The node returns our offer's nonce: the meeting is done at this end."""
+        state = self._state(sender)
+        hello = state.their_hello
+        if state.met_run and state.met_run == header.run:
+            return Answer(Outcome.DONE)
+        if hello is None or item.nonce != state.offered or header.run != state.their_run:
+            return Answer(Outcome.MEET_FIRST)
+        self._meet(sender, header.run, hello)
+        state.last_asked, state.their_hello, state.offered = hello.nonce, None, ""
+        return Answer(Outcome.DONE)
+
+    def _settled(self, peer: str, run: str, offer: Hello, answer: Answer) -> None:
+        state = self._state(peer)
+        if not state.met_run and answer.outcome is Outcome.DONE and state.their_run == run:
+            self._meet(peer, run, offer)
+
+    def _meet(self, peer: str, run: str, theirs: Hello) -> None:
+        state, record = self._state(peer), self.peer(peer)
+        started, state.ever, state.met_run = not state.ever, True, run
+        self._context.journal.put(record)
+        self._host.settle(peer, theirs.inventory, started)
+        self._context.outbox.hasten(peer)
+        self._host.came(peer)
+
+    # --- rollback -------------------------------------------------------------------------------------------------
+
+    def _judge(self, sender: str, header: Header, item: Hello) -> bool:
+        """Whether a run may be met; learns a new incarnation and burns what was shared with the old one."""
+        record = self.peer(sender)
+        if self._shown(item.seen):
+            return False
+        if header.incarnation in record.retired:
+            return False
+        if record.incarnation and header.incarnation != record.incarnation:
+            self._context.journal.alarm("peer-incarnation", peer=sender)
+            self._host.burn_shared(sender)
+            record.retired = [*record.retired, record.incarnation][-limits.FORMER_INCARNATIONS :]
+            record.number, record.run, record.mac = 0, "", ""
+        elif record.run and header.run != record.run and item.started < record.number:
+            self._context.journal.alarm("peer-rolled-back", peer=sender, seen=record.number, started=item.started)
+            return False
+        record.incarnation = header.incarnation
+        self._note(record, header)
+        self._context.journal.put(record)
+        return True
+
+    def _shown(self, seen: Evidence | None) -> bool:
+        """Whether what a peer has seen of this node proves a rollback; then everything is burned."""
+        if seen is None or not hmac.compare_digest(seen.mac, self._mac(seen.incarnation, seen.run, seen.number)):
+            return False
+        own = self._own
+        here = seen.incarnation == own.incarnation
+        rolled_back = here and seen.run != self.run and seen.number > self._started
+        unknown = not here and seen.incarnation not in own.former
+        if not rolled_back and not unknown:
+            return False
+        self._context.journal.alarm("rolled-back", seen=seen.number, started=self._started)
+        if unknown:
+            own.former.append(seen.incarnation)
+        self._renew()
+        return True
+
+    def _renew(self) -> None:
+        """Burn everything, take a new incarnation and a new run, and meet everyone again."""
+        self._host.burn_all()
+        own = self._own
+        own.former = [*own.former, own.incarnation][-limits.FORMER_INCARNATIONS :]
+        own.incarnation = self._context.entropy.draw(16).hex()
+        self._context.journal.put(own)
+        self.run = self._context.entropy.draw(16).hex()
+        self._started = self._host.number()
+        self._states.clear()
+
+    def forget(self, peer: str) -> None:
+        """A node answers `meet first`: it does not know this run."""
+        self._state(peer).met_run = ""
