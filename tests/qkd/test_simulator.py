@@ -183,6 +183,21 @@ def test_only_its_own_agent_gets_through(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_the_devices_certificate_has_to_carry_the_expected_name(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as pair:
+            tls = pair.authority.client(ENDS[0].sae_id)
+            for name, reachable in (("localhost", True), ("kme-b.example", False)):
+                client = DeviceClient(pair.urls[0], ENDS[1].sae_id, tls=tls, server_name=name)
+                pair.clients.append(client)
+                if reachable:
+                    await client.status()
+                else:
+                    assert await failure_of(client.status()) is Failure.UNREACHABLE
+
+    asyncio.run(scenario())
+
+
 def test_a_device_without_client_certificates_is_not_started() -> None:
     with pytest.raises(ConfigurationError, match="client certificates"):
         Listener(None, PROFILES["alder"], ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))  # type: ignore[arg-type]

@@ -49,6 +49,8 @@ class DeviceClient:
         peer_sae_id: SAE ID of the agent at the other end of the link, as the device knows it.
         tls: context with our certificate and the devices' CA; not with `session`.
         session: a session to use instead; it stays open on `close`.
+        server_name: the name to find in the device's certificate, where that is not the host of the URL (products
+            often have their KME ID there).
         dialect: how this vendor speaks the standard.
         timeouts: of each call.
 
@@ -63,6 +65,7 @@ class DeviceClient:
         *,
         tls: ssl.SSLContext | None = None,
         session: aiohttp.ClientSession | None = None,
+        server_name: str | None = None,
         dialect: Dialect | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class DeviceClient:
         if self._url.scheme != "https" or not self._url.host or self._url.path not in {"", "/"}:
             raise ConfigurationError(f"device url: {url!r} is not allowed; https://host:port is")
         self._tls = tls
+        self._server_name = server_name
         self._session = session
         self._own_session = session is None
         self._dialect = dialect or Dialect()
@@ -197,6 +201,7 @@ class DeviceClient:
                 data=body,
                 headers=headers,
                 ssl=self._tls if self._tls is not None else True,
+                server_hostname=self._server_name,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as answer:
