@@ -7,7 +7,7 @@ app = typer.Typer(name="quiver", no_args_is_help=True, pretty_exceptions_show_lo
 
 @app.callback()
 def quiver() -> None:
-    """Key management for quantum key distribution networks."""
+    """Key management for quantum key distribution (QKD) networks."""
 
 
 def run() -> None:
