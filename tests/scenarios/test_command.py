@@ -12,4 +12,4 @@ QUIVER = Path(sys.executable).with_name("quiver")
 @pytest.mark.system
 def test_the_command_explains_itself():
     shown = subprocess.run([QUIVER, "--help"], capture_output=True, text=True, check=True)
-    assert "quantum key distribution" in " ".join(shown.stdout.split())
+    assert "Key management for quantum" in " ".join(shown.stdout.split())

@@ -25,7 +25,12 @@ from quiver.qkd.tls import client_context
 
 __all__ = ["app"]
 
-app = typer.Typer(name="device", no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+app = typer.Typer(
+    name="device",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Simulated QKD devices: run them, break their links, ask one how it is.",
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 

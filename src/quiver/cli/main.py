@@ -2,12 +2,16 @@
 
 import typer
 
-app = typer.Typer(name="quiver", no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+from quiver.cli import device, pki
 
-
-@app.callback()
-def quiver() -> None:
-    """Key management for quantum key distribution (QKD) networks."""
+app = typer.Typer(
+    name="quiver",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Key management for quantum key distribution (QKD) networks.",
+)
+app.add_typer(device.app)
+app.add_typer(pki.app)
 
 
 def run() -> None:

@@ -38,6 +38,8 @@ class Lab:
             for authority in group:
                 self._authorities[authority.stem] = make_authority(authority, network=network)
                 write_certificate(directory / f"{authority.stem}.pem", self._authorities[authority.stem].certificate)
+        both = (self._authorities[one.stem].certificate for one in AUTHORITIES["saes"])
+        write_certificate(self.saes_bundle, *both)
 
     @property
     def nodes_trust(self) -> Path:
@@ -48,6 +50,11 @@ class Lab:
     def saes_trust(self) -> tuple[Path, Path]:
         """Bundles of the SAE plane, classical and post-quantum."""
         return self.directory / "saes-ca.pem", self.directory / "saes-pq-ca.pem"
+
+    @property
+    def saes_bundle(self) -> Path:
+        """Both in one file, for programs that take one: a KME shows whichever of its certificates fits the client."""
+        return self.directory / "saes-ca-bundle.pem"
 
     @property
     def devices_trust(self) -> Path:

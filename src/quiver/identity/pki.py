@@ -7,6 +7,7 @@ RFC 2986). Certificates follow RFC 5280, with ML-DSA as in RFC 9881; the names i
 import datetime
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ PrivateKey = mldsa.MLDSA65PrivateKey | ec.EllipticCurvePrivateKey
 AUTHORITY_DAYS: Final = 3650
 CERTIFICATE_DAYS: Final = 365
 _SKEW: Final = datetime.timedelta(minutes=5)  # clocks of two sites differ
+_DNS_NAME: Final = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
 _COMMON_NAME_LENGTH: Final = 64  # characters, RFC 5280 appendix A.1 (ub-common-name)
 
 
@@ -47,7 +51,12 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
-def _write_new(path: Path, content: bytes, mode: int) -> None:
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet, durably, with these permission bits from the first moment on.
+
+    Raises:
+        ConfigurationError: the file exists or cannot be written.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     except FileExistsError:
@@ -69,7 +78,7 @@ def write_key(path: Path, key: PrivateKey) -> None:
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write_new(path, encoded, 0o600)
+    write_new(path, encoded, 0o600)
 
 
 def write_certificate(path: Path, *certificates: x509.Certificate) -> None:
@@ -78,13 +87,23 @@ def write_certificate(path: Path, *certificates: x509.Certificate) -> None:
     Raises:
         ConfigurationError: the file exists or cannot be written.
     """
-    _write_new(path, b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates), 0o644)
+    write_new(path, b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates), 0o644)
 
 
 def _subject(common_name: str) -> x509.Name:
-    if len(common_name) > _COMMON_NAME_LENGTH:
+    if len(common_name.encode()) > _COMMON_NAME_LENGTH:
         return x509.Name([])
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _dns_name(host: str) -> str:
+    try:
+        encoded = host.encode("idna").decode("ascii")
+    except ValueError:
+        encoded = ""
+    if not _DNS_NAME.fullmatch(encoded):
+        raise ConfigurationError(f"host {host!r}: neither an IP address nor a DNS name without wildcards")
+    return encoded
 
 
 def _alternative_names(profile: Profile, identity: str, hosts: Sequence[str]) -> x509.SubjectAlternativeName:
@@ -96,10 +115,7 @@ def _alternative_names(profile: Profile, identity: str, hosts: Sequence[str]) ->
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(host)))
         except ValueError:
-            try:
-                names.append(x509.DNSName(host.encode("idna").decode("ascii")))
-            except ValueError:
-                raise ConfigurationError(f"host {host!r}: neither an IP address nor a DNS name") from None
+            names.append(x509.DNSName(_dns_name(host)))
     return x509.SubjectAlternativeName(names)
 
 
@@ -137,8 +153,9 @@ def make_request(
     Raises:
         ConfigurationError: the id or a host is not allowed.
     """
+    alternative = _alternative_names(profile, identity, hosts)
     builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(identity))
-    builder = builder.add_extension(_alternative_names(profile, identity, hosts), critical=False)
+    builder = builder.add_extension(alternative, critical=False)
     return builder.sign(key, _hash_for(key))
 
 
@@ -177,7 +194,7 @@ class CertificationAuthority:
     def sign(
         self, request: Request, *, days: float = CERTIFICATE_DAYS, now: datetime.datetime | None = None
     ) -> x509.Certificate:
-        """Issue a certificate for what was checked and for nothing else: no extension of the request is copied but its names.
+        """Issue a certificate for what was checked and for nothing else: of the request only key, id and host names are copied.
 
         Args:
             request: what `Request.check` gave.
@@ -195,8 +212,9 @@ class CertificationAuthority:
         start = (now or _now()) - _SKEW
         end = start + _SKEW + datetime.timedelta(days=days)
         start = min(start, end - _SKEW)
-        alternative = request.csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        subject = _subject(request.names.identity or "")
+        identity = request.names.identity or ""
+        alternative = _alternative_names(profile, identity, request.names.dns + request.names.addresses)
+        subject = _subject(identity)
         builder = (
             _builder(subject, self.certificate.subject, request.csr.public_key(), start, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -4,7 +4,7 @@ import ssl
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -16,6 +16,9 @@ from quiver.net.tls_object import TlsObject
 from quiver.net.tls_policy import Credentials, TlsPolicy
 
 __all__ = ["TlsContext", "make_context"]
+
+_NO_AUTO_CHAIN: Final = 0x8  # SSL_MODE_NO_AUTO_CHAIN: the peer has our root, 5 KB of it need not travel
+_RELEASE_BUFFERS: Final = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection holds no record buffers
 
 
 class TlsContext(ssl.SSLContext):
@@ -110,6 +113,7 @@ def make_context(
     native.set_min_proto_version(SSL.TLS1_2_VERSION if policy.tls12 else SSL.TLS1_3_VERSION)
     native.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     native.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    native.set_mode(_NO_AUTO_CHAIN | _RELEASE_BUFFERS)
     if policy.server_side:
         tls_native.forbid_tickets(native)
         native.set_session_id(b"quiver " + policy.plane.encode())
