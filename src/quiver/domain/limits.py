@@ -28,6 +28,16 @@ REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; 
 REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
 HEARTBEAT: Final = 1.0  # seconds; rule 2
 
+# --- Listeners ---
+CONNECTIONS: Final = 1024  # open connections of one listener; at some 60 KiB each
+HANDSHAKES: Final = 128  # connections of one listener that have not shown their certificate yet
+HANDSHAKE_TIME: Final = 10.0  # seconds; the flights of an ML-DSA handshake over a slow line
+CONNECTION_IDLE: Final = 120.0  # seconds without a request; clients keep theirs for less
+CONNECTION_LAST: Final = 60.0  # seconds before CONNECTION_AGE from which on each answer is the last one
+BODY_TIME: Final = 10.0  # seconds from a request's header to the end of its body
+CLOSING_TIME: Final = 3.0  # seconds that requests under way may take when a listener stops
+RETRY_AFTER: Final = 1  # seconds, whole ones (RFC 9110 section 10.2.3); buffers fill within them
+
 # --- Link pads ---
 SEGMENT_MIN: Final = 4 * KIB  # bytes; design section 3: at least this, or SEGMENT_TIME of keys
 SEGMENT_MAX: Final = 64 * KIB  # bytes; keeps one hand-over under a second on a metro link
