@@ -24,6 +24,12 @@ PEER_BODY: Final = 4 * KIB * KIB  # bytes; 64 blocks of 32 KiB in base64
 DEVICE_BODY: Final = 4 * KIB * KIB  # bytes
 CONNECTION_AGE: Final = 3600.0  # seconds; rule 6
 ITEMS_PER_MESSAGE: Final = 64  # items of one kind that share a message
+PEER_TEXT: Final = 512  # characters of one name or reason in a message; a path's key has three parts
+PEER_ENTRIES: Final = 65_536  # of one list or table in a message; a segment of 64-bit keys has 16,384 key_IDs
+KEY_ID_LENGTH: Final = 128  # characters of a source key_ID; a UUID has 36, some vendors put more into it
+PEER_CONNECTIONS: Final = 2  # to one node; every answer is prompt, so two never wait for each other
+PEER_CONNECT: Final = 3.0  # seconds for TCP and TLS; a node that is down is noticed within CREDIT_LIFE
+PEER_ANSWER: Final = 10.0  # seconds for a whole call; a commit on a slow disk fits in, a dead connection is given up
 REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; doubles
 REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
 HEARTBEAT: Final = 1.0  # seconds; rule 2
@@ -62,6 +68,8 @@ BLOCK_MIN: Final = 4 * KIB  # bytes; a filled block
 BLOCK_MAX: Final = 256 * KIB  # bytes; a filled block
 DEPTH_MAX: Final = 16 * KIB * KIB  # bytes; 4,096 of the smallest blocks
 SEQUENCE_TIME: Final = 5.0  # seconds until the source voids a sequence without `ready`
+CREDIT_PAUSE: Final = 0.05  # seconds between two grants of one path that changed; 20 small messages a second
+RETIRED_VERSIONS: Final = 8  # versions of a path, no longer configured, whose ready blocks are kept
 CREDIT_LIFE: Final = 3.0  # seconds; three missed repeats
 BLOCK_LIFE: Final = 86_400.0  # seconds at the source; the destination keeps it for twice that
 
@@ -78,3 +86,10 @@ SUSPENSION: Final = 60.0  # seconds
 
 # --- Meeting ---
 FORMER_INCARNATIONS: Final = 1024  # remembered of each peer and of this node
+
+# --- Key database ---
+AUDIT_LINES: Final = 100_000  # newest lines that the database keeps, some 20 MB; older ones belong into a log archive
+AUDIT_TRIM: Final = 64  # commits between two removals of older lines
+LOG_COMMITS: Final = 1024  # commits after which the write-ahead log is cut off
+LOG_BYTES: Final = 4 * KIB * KIB  # of the log, after which it is cut off: bounds the pause that this makes
+LOG_TIME: Final = 5.0  # seconds after which it is cut off with the next commit: erased bytes go with it
