@@ -70,13 +70,11 @@ class Collector:
         context: the node.
         link: the link's entry.
         seen: durable fingerprints of this link.
-        ready: called when pad of this link has become usable.
     """
 
-    def __init__(self, context: Context, link: LinkEntry, seen: Iterable[Seen], ready: Callable[[], None]) -> None:
+    def __init__(self, context: Context, link: LinkEntry, seen: Iterable[Seen]) -> None:
         self._context: Final = context
         self.link: Final = link
-        self._ready: Final = ready
         self.facts: DeviceFacts | None = None
         self._gathered: list[QkdKey] = []
         self._since = 0.0
@@ -111,6 +109,14 @@ class Collector:
                 made.append(DeviceFetch(self.link.id, segment, tuple(fetch.missing[: self.facts.most])))
         return made
 
+    @property
+    def due(self) -> float | None:
+        """When the device may be asked again; None where nothing is wanted of it, or its answer is awaited."""
+        moments = [fetch.again_at for fetch in self._fetches.values() if not fetch.flying]
+        if self._wants(self._pause_until):
+            moments.append(self._pause_until)
+        return min(moments, default=None) if self.facts is not None else None
+
     def _target(self) -> int:
         """Bytes of the next segment: an eighth of the level, within the limits."""
         return max(limits.SEGMENT_MIN, min(limits.SEGMENT_MAX, self.link.level // 8))
@@ -126,17 +132,22 @@ class Collector:
         return not full and level + limits.SEGMENT_MIN <= self.link.level
 
     def got(self, keys: Sequence[QkdKey]) -> None:
-        """The device has answered *Get key*."""
+        """The device has answered *Get key*; no key at all counts as a refusal."""
+        if not keys:
+            self.refused()
+            return
         self._getting, self._pause, self.failures = False, limits.REPEAT_FIRST, 0
         now = self._context.clock.now()
         if not self._gathered:
             self._since = now
         for key_id, key in keys:
-            if self._repeats(key_id, key):
+            if self.facts is not None and 8 * len(key) != self.facts.key_size:
+                self._context.journal.alarm("key-size", link=self.link.id, bits=8 * len(key))
+            elif self._repeats(key_id, key):
                 self._context.journal.alarm("key-repeated", link=self.link.id)
             else:
                 self._gathered.append((key_id, key))
-        self._announce_if_full(now, dry=not keys)
+        self._announce_if_full(now, dry=False)
 
     def refused(self) -> None:
         """The device has refused *Get key*, or did not answer: ask again later, less and less often."""
@@ -306,7 +317,6 @@ class Collector:
         self._context.journal.audit(
             "segment-collected", segment=segment.segment, link=self.link.id, owner=segment.owner, bytes=segment.length
         )
-        self._ready()
 
     def _mismatch(self, segment: Segment) -> None:
         self._context.journal.alarm("link-mismatch", link=self.link.id, segment=segment.segment)

@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from quiver.domain.journal import Journal
-from quiver.domain.messages import Answer, Outcome, Retirement
+from quiver.domain.messages import Answer, Gift, Outcome, Retirement
 from quiver.domain.network import Network, PathEntry
 from quiver.domain.outbox import Outbox
 from quiver.domain.pads import LinkPads
 from quiver.domain.ports import Clock, Entropy
-from quiver.domain.records import Piece
+from quiver.domain.records import Piece, Segment
 
 __all__ = ["Context"]
 
@@ -57,6 +57,21 @@ class Context(msgspec.Struct):
         pads: Final = self.pads[neighbour]
         for segment in pads.told(pieces, accepted=accepted):
             self.retire(neighbour, segment)
+
+    def give(self, neighbour: str, segment: Segment) -> None:
+        """Give an untouched own segment to the neighbour, and tell it until it knows."""
+        pads, name = self.pads[neighbour], segment.segment
+        pads.give(segment)
+
+        def known(answer: Answer) -> None:
+            if name not in pads.segments or not pads.segments[name].given:
+                return
+            if answer.outcome is Outcome.DONE:
+                pads.gift_known(name)
+            else:
+                pads.burn(name, "gift-refused")
+
+        self.outbox.post(neighbour, name, Gift(segment=name), known)
 
     def retire(self, neighbour: str, segment: str) -> None:
         """Tell the neighbour that nothing more of an own segment will be allocated, until it knows."""

@@ -105,7 +105,7 @@ class Delivery:
         self._context: Final = context
         self._sources: Final = sources
         self._peer: Final = peer
-        self._waiting: Final[list[Request]] = []
+        self._waiting: list[Request] = []
         self._flights: Final[dict[str, _Flight]] = {}  # Sent.id → its container
         self._sent: Final = {record.id: record for record in sent}
         for record in self._sent.values():
@@ -126,10 +126,9 @@ class Delivery:
             raise LimitError("too many requests wait for keys")
         self._waiting.append(request)
 
-    def abandon(self, request: Request) -> None:
-        """The SAE has gone: a request that still waits is dropped."""
-        if request in self._waiting:
-            self._waiting.remove(request)
+    def abandon(self, reply: Reply) -> None:
+        """The SAE has gone: its request is dropped, if it still waits."""
+        self._waiting = [request for request in self._waiting if request.reply is not reply]
 
     def _paths_to(self, destination: str) -> Iterable[Source]:
         return (source for source in self._sources.values() if source.entry.destination == destination)
@@ -173,10 +172,11 @@ class Delivery:
         window = peer.next_number - self.floor(request.destination) >= limits.CONTAINERS_OPEN
         if window or (open_bytes and open_bytes + request.pad_bytes > limits.CONTAINER_BYTES_OPEN):
             return False
-        source = max(self._paths_to(request.destination), key=lambda source: source.ready, default=None)
-        if source is None or source.ready < request.pad_bytes:
+        able = [source for source in self._paths_to(request.destination) if source.ready >= request.pad_bytes]
+        if not able:
             return False
-        self._send(request, peer, [source])
+        # Blocks of a version that is no longer configured go first: nobody fills them up again.
+        self._send(request, peer, [max(able, key=lambda source: (source.retiring, source.ready))])
         return True
 
     def _open_to(self, destination: str) -> Iterable[_Flight]:
@@ -306,15 +306,39 @@ class Delivery:
         numbers = (sent.number for sent in self._sent.values() if sent.destination == destination)
         return min(numbers, default=self._peer(destination).next_number)
 
+    def continue_above(self, destination: str, number: int) -> None:
+        """The destination has seen containers up to this number: numbers go on above them."""
+        peer = self._peer(destination)
+        if number > peer.next_number:
+            peer.next_number = number
+            self._context.journal.put(peer)
+
     def lost(self, destination: str) -> None:
-        """The destination's database is another one: nothing sent there has an outcome any more."""
+        """The destination's database, or this one, is another now: nothing sent there has an outcome any more."""
         for flight in list(self._open_to(destination)):
             self._context.outbox.cancel(destination, Container.kind, flight.sent.id)
             self._end(flight)
-            flight.request.reply.refuse(ExhaustedError(f"{destination} lost its key database"))
+            flight.request.reply.refuse(ExhaustedError(f"{destination} cannot tell what became of the keys"))
         for sent in [sent for sent in self._sent.values() if sent.destination == destination]:
             self._context.outbox.cancel(destination, Withdrawal.kind, sent.id)
             self._forget(sent)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the first request or container is given up; None where there is none."""
+        moments = [request.deadline for request in self._waiting]
+        moments += [flight.deadline for flight in self._flights.values()]
+        return min(moments, default=None)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for pad."""
+        return len(self._waiting)
+
+    @property
+    def open(self) -> int:
+        """Containers without an outcome."""
+        return len(self._sent)
 
     def stop(self, error: QuiverError) -> None:
         """Refuse every request that is under way, as when the node can no longer write."""

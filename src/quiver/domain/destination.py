@@ -246,7 +246,26 @@ class Destination:
             if part.state is PartState.OPEN:
                 self._void(part)
 
+    def burn_all(self, cause: str) -> None:
+        """Burn every block and part: the source's storage or this node's is another one now."""
+        for sequence in list(self.blocks):
+            self.burn(sequence, cause)
+        for part in self.parts.values():
+            if part.state is PartState.OPEN and RANGE in part.digests:
+                self._context.journal.burn(cause, part.length)
+            self._context.outbox.cancel(self.entry.source, Voided.kind, part.id)
+            self._context.journal.delete(part)
+        self.parts.clear()
+
     # --- meeting --------------------------------------------------------------------------------------------------
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """One above the highest sequence, and the top of the byte count, that arrived here."""
+        marks = [(part.sequence + 1, part.start + part.length) for part in self.parts.values()]
+        marks += [(block.sequence + 1, block.start + block.length) for block in self.blocks.values()]
+        marks.append((self._route.floor, self._route.settled))
+        return max(sequence for sequence, _ in marks), max(top for _, top in marks)
 
     def view(self) -> list[tuple[int, int]]:
         """What the source needs to know when the two meet: ready blocks and the top of their used bytes."""

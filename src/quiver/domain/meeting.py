@@ -49,6 +49,8 @@ class _State(msgspec.Struct):
     met_run: str = ""
     ever: bool = False  # met since this run began: only before that was it this node that started
     asked: str = ""  # nonce of our hello without an offer
+    settling: bool = False  # our settle has no answer yet
+    met_at: float = 0.0
     offered: str = ""  # nonce of our offer without a settle
     their_run: str = ""
     their_hello: Hello | None = None
@@ -121,16 +123,26 @@ class Meeting:
         if header.run != peer.run or header.number > peer.number:
             peer.run, peer.number, peer.mac = header.run, header.number, header.mac
             self._noted.add(peer.node)
+            # Whatever becomes durable because of this message becomes so together with the number it carried.
+            self._context.journal.put(peer, lazy=True)
 
     def heard(self, sender: str, header: Header) -> bool:
         """An answer has come; False where it is of a run that is not met: then a new meeting is due."""
         state = self._state(sender)
-        if state.met_run and header.run != state.met_run:
+        if not state.met_run:
+            return True
+        if header.run != state.met_run:
             state.met_run = ""
             return False
-        if state.met_run and header.incarnation == self.peer(sender).incarnation:
+        if header.incarnation == self.peer(sender).incarnation:
             self._note(self.peer(sender), header)
         return True
+
+    def doubted(self, sender: str) -> None:
+        """A met node answers `meet first`. Right after a meeting it may only be late; later it has forgotten this run."""
+        state = self._state(sender)
+        if state.met_run and state.met_at + limits.HEARTBEAT <= self._context.clock.now():
+            state.met_run = ""
 
     def keep_numbers(self) -> None:
         """Make the highest numbers seen durable; called each second."""
@@ -143,7 +155,7 @@ class Meeting:
     def begin(self, peer: str) -> None:
         """Say hello to a node that is not met, unless a hello is under way."""
         state = self._state(peer)
-        if state.met_run or state.asked:
+        if state.met_run or state.asked or state.settling:
             return
         state.asked = self._context.entropy.draw(16).hex()
         hello = self._hello(peer, state.asked, "")
@@ -163,7 +175,8 @@ class Meeting:
             return Answer(Outcome.SETTLED)
         if not self._judge(sender, header, item):
             return Answer(Outcome.REFUSED, "rolled back", offer=self._hello(sender, "", item.nonce))
-        state.met_run = ""
+        if state.met_run != header.run:
+            state.met_run = ""
         state.offered = self._context.entropy.draw(16).hex()
         state.their_run, state.their_hello = header.run, item
         return Answer(Outcome.DONE, offer=self._hello(sender, state.offered, item.nonce))
@@ -174,24 +187,16 @@ class Meeting:
         if state.asked != hello.nonce:
             return
         state.asked = ""
-        if state.met_run or offer is None or offer.echo != hello.nonce:
+        if state.met_run or offer is None or offer.echo != hello.nonce or answer.header is None:
             return
-        if self._shown(offer.seen):
-            return  # everything is burned; a new incarnation begins
         if answer.outcome is not Outcome.DONE:
+            self._shown(offer.seen)  # where it is right, everything is burned and a new incarnation begins
             return
-        # The run that made the offer is known from the answer's header: `offer_from` was called before.
+        if not self._judge(peer, answer.header, offer):
+            return
+        state.settling, run = True, answer.header.run
         settle = Settle(nonce=offer.nonce)
-        run = state.their_run
         self._context.outbox.post(peer, "settle", settle, lambda answer: self._settled(peer, run, offer, answer))
-
-    def offer_from(self, sender: str, header: Header, offer: Hello) -> bool:
-        """The header of an answer with an offer; False where the offering run or incarnation is refused."""
-        state = self._state(sender)
-        if offer.echo != state.asked or state.met_run or not self._judge(sender, header, offer):
-            return False
-        state.their_run = header.run
-        return True
 
     def settle(self, sender: str, header: Header, item: Settle) -> Answer:
         """The node returns our offer's nonce: the meeting is done at this end."""
@@ -200,19 +205,21 @@ class Meeting:
         if state.met_run and state.met_run == header.run:
             return Answer(Outcome.DONE)
         if hello is None or item.nonce != state.offered or header.run != state.their_run:
-            return Answer(Outcome.MEET_FIRST)
+            return Answer(Outcome.REFUSED, "no such offer")
         self._meet(sender, header.run, hello)
         state.last_asked, state.their_hello, state.offered = hello.nonce, None, ""
         return Answer(Outcome.DONE)
 
     def _settled(self, peer: str, run: str, offer: Hello, answer: Answer) -> None:
         state = self._state(peer)
-        if not state.met_run and answer.outcome is Outcome.DONE and state.their_run == run:
+        state.settling = False
+        if not state.met_run and answer.outcome is Outcome.DONE:
             self._meet(peer, run, offer)
 
     def _meet(self, peer: str, run: str, theirs: Hello) -> None:
         state, record = self._state(peer), self.peer(peer)
         started, state.ever, state.met_run = not state.ever, True, run
+        state.met_at = self._context.clock.now()
         self._context.journal.put(record)
         self._host.settle(peer, theirs.inventory, started)
         self._context.outbox.hasten(peer)
@@ -266,7 +273,3 @@ class Meeting:
         self.run = self._context.entropy.draw(16).hex()
         self._started = self._host.number()
         self._states.clear()
-
-    def forget(self, peer: str) -> None:
-        """A node answers `meet first`: it does not know this run."""
-        self._state(peer).met_run = ""

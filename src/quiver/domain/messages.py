@@ -287,13 +287,16 @@ class Inventory(msgspec.Struct, frozen=True):
         segments: segment → (owner, usable, mark or top of the accepted bytes, given).
         sources: path version → (next sequence, floor, settled, ready blocks), for those that start here and end there.
         destinations: path version → ready blocks (sequence, top of the used bytes), for those that start there.
-        containers: (floor, next number) of those that go there.
+        seen: path version → (one above the highest sequence, top of the byte count), for those that start there and
+            pass or end here.
+        containers: (floor, next number) of those that go there, and one above the highest number that came from there.
     """
 
     segments: dict[str, tuple[str, bool, int, bool]]
     sources: dict[str, tuple[int, int, int, list[int]]]
     destinations: dict[str, list[tuple[int, int]]]
-    containers: tuple[int, int]
+    seen: dict[str, tuple[int, int]]
+    containers: tuple[int, int, int]
 
 
 class Hello(Item, frozen=True, kw_only=True):
@@ -329,12 +332,14 @@ class Answer(msgspec.Struct, frozen=True):
         reason: why it was refused, for the log.
         ack: of a container, the HMAC that proves that the destination itself answered.
         offer: of a hello, the other side's hello.
+        header: the header under which it came, set by the receiver where there is an offer; never on the wire.
     """
 
     outcome: Outcome
     reason: str = ""
     ack: str = ""
     offer: Hello | None = None
+    header: Header | None = None
 
 
 ITEMS: Final[dict[str, type[Item]]] = {

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from quiver.domain.intervals import Intervals
+from quiver.domain.network import PathEntry
 from quiver.domain.secret import Secret
 
 __all__ = [
@@ -122,6 +123,8 @@ class Route(Record):
 
     Attributes:
         key: the path version.
+        entry: the whole of it: ready blocks outlive their version in the configuration.
+        open: at the source, open sequence → its bytes; a restart voids them all.
         next_sequence: at the source, the next number.
         next_start: at the source, the version's byte count up to it.
         floor: below this sequence number all are closed.
@@ -131,6 +134,8 @@ class Route(Record):
     kind: ClassVar[str] = "route"
     named_by: ClassVar[tuple[str, ...]] = ("key",)
     key: str
+    entry: PathEntry
+    open: dict[int, int] = {}
     next_sequence: int = 0
     next_start: int = 0
     floor: int = 0

@@ -58,6 +58,7 @@ class Relay:
         self._busy_until = 0.0
         for record in self.sequences.values():
             if record.state is not RelayedState.CLOSED:
+                context.journal.burn("restart", record.length)
                 self._lost(record)
 
     # --- credit ---------------------------------------------------------------------------------------------------
@@ -206,19 +207,44 @@ class Relay:
         self._context.journal.put(self._route, lazy=True)
         for sequence in [number for number in self.sequences if number < self._route.floor]:
             record = self.sequences.pop(sequence)
-            self._wipe(sequence)
-            for peer, kind in (
-                (self._after, Announcement.kind),
-                (self.entry.destination, Ciphertext.kind),
-                (self.entry.destination, Lost.kind),
-            ):
-                self._context.outbox.cancel(peer, kind, record.id)
+            self._cancel(record)
             self._context.journal.delete(record, lazy=True)
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """One above the highest sequence, and the top of the byte count, that passed here."""
+        return max((number + 1 for number in self.sequences), default=self._route.floor), self._top
+
+    def peer_lost(self) -> None:
+        """The next node's database or the destination's is another one: what was under way there ends."""
+        for record in self.sequences.values():
+            self._cancel(record)
+            self._close(record)
+
+    @property
+    def open(self) -> int:
+        """Number of sequences that still wait for an answer."""
+        return sum(record.state is not RelayedState.CLOSED for record in self.sequences.values())
+
+    def burn_all(self) -> None:
+        """Forget every sequence: this node's storage was rolled back."""
+        for record in self.sequences.values():
+            self._cancel(record)
+            self._context.journal.delete(record)
+        self.sequences.clear()
+
+    def _cancel(self, record: Relayed) -> None:
+        self._wipe(record.sequence)
+        for peer, kind in (
+            (self._after, Announcement.kind),
+            (self.entry.destination, Ciphertext.kind),
+            (self.entry.destination, Lost.kind),
+        ):
+            self._context.outbox.cancel(peer, kind, record.id)
 
     def void_all(self) -> None:
         """Give up every open sequence, as when the path version is removed at once."""
         for record in self.sequences.values():
             if record.state in (RelayedState.ANNOUNCING, RelayedState.SENDING):
-                self._context.outbox.cancel(self._after, Announcement.kind, record.id)
-                self._context.outbox.cancel(self.entry.destination, Ciphertext.kind, record.id)
+                self._cancel(record)
                 self._lost(record)

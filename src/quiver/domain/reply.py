@@ -1,5 +1,7 @@
 """What a node owes an SAE: keys or an error, given when what stands behind it is durable."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from quiver.domain.errors import QuiverError
@@ -23,11 +25,13 @@ class Reply(msgspec.Struct, eq=False):
         keys: the keys, once it is granted.
         error: why not, once it is refused.
         at_once: it needs no commit of this step: what it says is durable elsewhere already.
+        when_done: called once it is granted or refused.
     """
 
     keys: list[DeliveredKey] | None = None
     error: QuiverError | None = None
     at_once: bool = False
+    when_done: Callable[["Reply"], None] | None = None
 
     @property
     def done(self) -> bool:
@@ -39,7 +43,13 @@ class Reply(msgspec.Struct, eq=False):
         length = len(material) // count
         self.keys = [DeliveredKey(key_id(batch, i), material.part(i * length, length)) for i in range(count)]
         self.at_once = at_once
+        self._tell()
 
     def refuse(self, error: QuiverError) -> None:
         """Answer with an error."""
         self.error = error
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.when_done is not None:
+            self.when_done(self)

@@ -14,7 +14,7 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.context import Context
-from quiver.domain.credit import Held
+from quiver.domain.credit import Claim, Held
 from quiver.domain.intervals import Intervals
 from quiver.domain.messages import Announcement, Answer, Credit, Floor, Outcome
 from quiver.domain.network import PathEntry
@@ -22,6 +22,9 @@ from quiver.domain.records import Block, Piece, Route
 from quiver.domain.secret import Secret
 
 __all__ = ["PadRun", "Source"]
+
+
+ACTIVE: Final = 10.0  # seconds after its last sequence that a path counts as busy
 
 
 class PadRun(msgspec.Struct):
@@ -70,7 +73,14 @@ class Source:
         self._taken: Final[dict[int, int]] = {}  # container without an outcome → lowest byte count it uses
         self.suspended_until = 0.0
         self.wrong_tags = 0
-        self.retiring = False
+        self.share = 0  # bytes of pad towards the next node that this path may take now
+        self._busy_until = 0.0
+        self.superseded = False  # a newer version of the path holds credit
+        self.retiring = False  # the version is no longer configured; its ready blocks are used up
+        for length in route.open.values():
+            context.journal.burn("restart", length)
+        route.open.clear()
+        context.journal.put(route, lazy=True)
 
     # --- levels ---------------------------------------------------------------------------------------------------
 
@@ -91,9 +101,14 @@ class Source:
     @property
     def ready(self) -> int:
         """Bytes of pad that containers may take now."""
-        if not self._context.met(self.entry.destination) or self._context.clock.now() < self.suspended_until:
+        if not self._context.met(self.entry.destination) or self.suspended:
             return 0
         return sum(block.length - block.used.size for block in self.blocks.values())
+
+    @property
+    def suspended(self) -> bool:
+        """Whether wrong tags have taken the path out of use for a while."""
+        return self._context.clock.now() < self.suspended_until
 
     @property
     def coming(self) -> int:
@@ -119,6 +134,17 @@ class Source:
             until = self._context.clock.now() + limits.CREDIT_LIFE
             self._credit = Held(run, credit.counter, credit.limit, until)
 
+    def claim(self, missing: int) -> Claim:
+        """What this path could use of the pad towards the next node: what its buffer lacks, and one large request."""
+        need = missing + limits.LARGEST_REQUEST if self.credit and not self.retiring else 0
+        active = self._busy_until > self._context.clock.now()
+        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left of a version that is no longer configured."""
+        return self.retiring and not self._open and not self.blocks and not self._taken
+
     # --- sequences ------------------------------------------------------------------------------------------------
 
     def prime(self, most: int, least: int) -> int:
@@ -132,14 +158,17 @@ class Source:
             Its length in bytes; 0 where credit, window or pad do not allow it, or it is not yet met.
         """
         context, after = self._context, self.entry.after(self._context.node)
-        length = min(most, self.credit, context.pads[after].available)
+        length = min(most, self.credit, self.share, context.pads[after].available)
         window = self._route.next_sequence - self.floor >= limits.WINDOW
         ends_met = context.met(after) and context.met(self.entry.destination)
-        if length < least or window or not ends_met or self.retiring:
+        if length < least or window or not ends_met or self.retiring or self.superseded or self.suspended:
             return 0
+        self.share -= length
+        self._busy_until = context.clock.now() + ACTIVE
         pieces, pad = context.pads[after].allocate(length)
         sequence, start = self._route.next_sequence, self._route.next_start
         self._open[sequence] = _Open(start, length, pieces, pad, context.clock.now() + limits.SEQUENCE_TIME)
+        self._route.open[sequence] = length
         self._route.next_sequence += 1
         self._route.next_start += length
         context.journal.put(self._route)
@@ -178,7 +207,7 @@ class Source:
         if opened is None:
             known = sequence in self.blocks
             return Outcome.DONE if known else Outcome.SETTLED if sequence < self.floor else Outcome.VOID
-        self._give_up_announcement(sequence, opened, accepted=True)
+        self._close(sequence, opened, accepted=True)
         block = Block(
             key=self.entry.key,
             sequence=sequence,
@@ -201,11 +230,13 @@ class Source:
         opened = self._open.pop(sequence, None)
         if opened is None:
             return
-        self._give_up_announcement(sequence, opened, accepted=False)
+        self._close(sequence, opened, accepted=False)
         opened.pad.wipe()
         self._context.journal.burn(cause, opened.length)
 
-    def _give_up_announcement(self, sequence: int, opened: _Open, *, accepted: bool) -> None:
+    def _close(self, sequence: int, opened: _Open, *, accepted: bool) -> None:
+        self._route.open.pop(sequence, None)
+        self._context.journal.put(self._route, lazy=True)
         if opened.answered:
             return
         after = self.entry.after(self._context.node)
@@ -276,6 +307,12 @@ class Source:
         self._context.journal.burn(cause, block.length - block.used.size)
         self._drop(sequence)
 
+    def burn_all(self, cause: str) -> None:
+        """Void every open sequence and burn every ready block."""
+        self.void_all(cause)
+        for sequence in list(self.blocks):
+            self.burn(sequence, cause)
+
     def _sort(self) -> None:
         if list(self.blocks) != sorted(self.blocks):
             ordered = sorted(self.blocks.items())
@@ -292,6 +329,12 @@ class Source:
     def view(self) -> tuple[int, int, int, list[int]]:
         """What the destination needs to know when the two meet: next sequence, floor, settled, ready blocks."""
         return self._route.next_sequence, self.floor, self.settled, list(self.blocks)
+
+    def continue_above(self, next_sequence: int, next_start: int) -> None:
+        """Another node of the path has seen these marks: numbers go on above them."""
+        self._route.next_sequence = max(self._route.next_sequence, next_sequence)
+        self._route.next_start = max(self._route.next_start, next_start)
+        self._context.journal.put(self._route)
 
     def settle(self, theirs: Iterable[tuple[int, int]], *, restarted: bool) -> None:
         """Agree with the destination's ready blocks (sequence, top of the used bytes) after a restart of either.

@@ -320,6 +320,17 @@ class Vault:
                 if late and not taken:
                     self._context.journal.audit("batch-expired", batch=self._context.blind(batch.batch))
 
+    def seen(self, source: str) -> int:
+        """One above the highest container number that came from a node."""
+        numbers = (number + 1 for name, number in self._numbers if name == source)
+        return max(self._peer(source).floor, max(numbers, default=0), *(n + 1 for n in self._peer(source).voided), 0)
+
+    def burn_all(self) -> None:
+        """Erase every key that waits: this node's storage was rolled back."""
+        for batch in list(self.batches.values()):
+            self._context.journal.audit("batch-burned", batch=self._context.blind(batch.batch))
+            self._drop(batch)
+
     def forget_source(self, source: str) -> None:
         """The source's database is another one: its numbers start anew, its old containers never come again."""
         for name in [name for name in self._numbers if name[0] == source]:

@@ -1,0 +1,390 @@
+"""A trusted node without its edges: every rule of sections 3 and 4 of the design, driven from outside.
+
+Whoever drives a node (the agent's engine, or the simulation) does this, again and again:
+
+1. hand in what has happened: `receive`, `answered`, `failed`, `ask`, `fetch`, `got`, ...; then call `step`;
+2. if `journal.urgent`, make `journal.take()` durable in one commit and set `number` to its commit number;
+3. only then let out what the step produced: answers, replies to SAEs, `messages()`, `calls()` of devices.
+
+If the commit fails, the node is thrown away and made anew from the database: memory never runs ahead of storage. A reply that
+says `at_once` may leave before the commit; what it says is durable at another node already.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceGet, QkdKey
+from quiver.domain.context import Context
+from quiver.domain.delivery import Delivery, Request
+from quiver.domain.dispatch import Dispatch
+from quiver.domain.errors import QuiverError, RequestError, UnauthorizedError, UnavailableError
+from quiver.domain.journal import Journal
+from quiver.domain.meeting import Host, Meeting
+from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Inventory, Item, Outcome, Settle
+from quiver.domain.network import Network
+from quiver.domain.outbox import Message, Outbox
+from quiver.domain.pads import LinkPads
+from quiver.domain.paths import Paths
+from quiver.domain.ports import Clock, Entropy
+from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
+from quiver.domain.reply import Reply
+from quiver.domain.secret import Secret
+from quiver.domain.vault import Vault
+
+__all__ = ["Node"]
+
+R = TypeVar("R", bound=Record)
+MET_AGAIN: Final = Answer(Outcome.MEET_FIRST)
+
+
+class Node:
+    """One trusted node.
+
+    Args:
+        network: its configuration.
+        mac_key: the key under which it vouches for its commit numbers, 32 bytes, kept outside the database (rule 2).
+        records: all durable records.
+        number: the database's commit number.
+        clock: monotonic time.
+        entropy: fresh randomness.
+
+    Raises:
+        ConfigurationError: the configuration contradicts the records.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        mac_key: bytes,
+        records: Iterable[Record],
+        number: int,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        kept: Final = list(records)
+        self.number = number
+        self._clock: Final = clock
+        self.journal: Final = Journal(next(iter(_of(Burned, kept)), Burned()))
+        own: Final = next(iter(_of(Own, kept)), None) or self._new_database(entropy)
+        self.outbox: Final = Outbox(
+            clock, lambda peer: self.meeting.header_for(peer), lambda peer: self.meeting.met(peer)
+        )
+        segments = _of(Segment, kept)
+        self.context: Final = Context(
+            network=network,
+            entries={},
+            journal=self.journal,
+            outbox=self.outbox,
+            pads={
+                neighbour: LinkPads(
+                    network.node, neighbour, [s for s in segments if s.neighbour == neighbour], self.journal
+                )
+                for neighbour in network.neighbours
+            },
+            clock=clock,
+            entropy=entropy,
+            met=lambda peer: self.meeting.met(peer),
+            audit_salt=own.secret.reveal() if own.secret is not None else b"",
+        )
+        host = Host(self._inventory, self._settle, self._burn_shared, self._burn_all, lambda: self.number, self._came)
+        peers = {peer.node: peer for peer in _of(Peer, kept)}
+        self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
+        self.paths: Final = Paths(self.context, kept)
+        self.vault: Final = Vault(self.context, self.paths.destinations, self.meeting.peer, _of(Batch, kept))
+        self.delivery: Final = Delivery(self.context, self.paths.sources, self.meeting.peer, _of(Sent, kept))
+        seen = _of(Seen, kept)
+        self.collectors: Final = {
+            link.id: Collector(self.context, link, [mark for mark in seen if mark.link == link.id])
+            for link in network.links
+        }
+        self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.collectors)
+        self._next_beat = clock.now()
+
+    def _new_database(self, entropy: Entropy) -> Own:
+        own = Own(incarnation=entropy.draw(16).hex())
+        own.secret = Secret(entropy.draw(32))
+        self.journal.put(own, secret=True)
+        return own
+
+    @property
+    def network(self) -> Network:
+        """The configuration that holds now."""
+        return self.context.network
+
+    def reconfigure(self, network: Network) -> None:
+        """Take over another set of paths and another directory.
+
+        Raises:
+            ConfigurationError: node or links differ, or a path version's number was used before; nothing was changed.
+        """
+        self.paths.configure(network.paths)
+        self.context.network = network
+
+    # --- other nodes ----------------------------------------------------------------------------------------------
+
+    def receive(self, sender: str, kind: str, header: Header, items: Sequence[Item]) -> list[Answer]:
+        """Items of one kind from another node; their answers, in order, to be let out after the commit."""
+        if kind in (Hello.kind, Settle.kind):
+            return [self._greeted(sender, header, item) for item in items]
+        if not self.meeting.admit(sender, header):
+            self.meeting.begin(sender)
+            return [MET_AGAIN] * len(items)
+        answers = []
+        for item in items:
+            # An item may end the meeting: a container that proves a rollback, say. What follows is not answered then.
+            met = self.meeting.met(sender)
+            answers.append(self._dispatch.answer(sender, header, item) if met else MET_AGAIN)
+        return answers
+
+    def _greeted(self, sender: str, header: Header, item: Item) -> Answer:
+        if isinstance(item, Hello):
+            return self.meeting.hello(sender, header, item)
+        assert isinstance(item, Settle)
+        return self.meeting.settle(sender, header, item)
+
+    def header_for(self, peer: str) -> Header:
+        """The header of an answer to a node; made after the commit."""
+        return self.meeting.header_for(peer)
+
+    def answered(self, message: Message, header: Header, answers: Sequence[Answer]) -> None:
+        """The other node has answered a message."""
+        if not self.meeting.heard(message.peer, header):
+            self.meeting.begin(message.peer)
+        if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+            self.meeting.doubted(message.peer)
+            self.meeting.begin(message.peer)
+        known = [msgspec.structs.replace(a, header=header) if a.offer is not None else a for a in answers]
+        self.outbox.answered(message.ticket, known)
+
+    def failed(self, message: Message) -> None:
+        """No answer came to a message."""
+        self.outbox.failed(message.ticket)
+
+    def messages(self) -> list[Message]:
+        """What to send now. Each message is given back to `answered` or `failed`."""
+        return self.outbox.messages()
+
+    # --- SAEs -----------------------------------------------------------------------------------------------------
+
+    def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> Reply:
+        """New keys for a master and its slaves (ETSI GS QKD 014 clause 5.3).
+
+        Args:
+            master: the calling SAE, as its certificate names it.
+            slaves: the other SAEs; all at home at one node.
+            count: number of keys, 1 to `limits.KEYS_PER_REQUEST`.
+            size: bits of each, a multiple of 8.
+
+        Raises:
+            RequestError: a slave is unknown, or `count` or `size` is out of range.
+            UnauthorizedError: the master is not at home here, or may not share keys with a slave.
+            UnavailableError: nothing can be promised now.
+        """
+        directory = self.network.directory
+        destination = self._destination(master, slaves)
+        request = Request(
+            master=master,
+            slaves=tuple(slaves),
+            destination=destination,
+            count=count,
+            size=size,
+            deadline=self._clock.now() + self.network.wait,
+            reply=Reply(),
+        )
+        if not 1 <= count <= limits.KEYS_PER_REQUEST or request.key_bytes > limits.KEY_BYTES_PER_REQUEST or size % 8:
+            raise RequestError("number or size is out of range")
+        if directory.homes[slaves[0]] == self.network.node:
+            self.vault.store_local(request)
+        else:
+            self.delivery.ask(request)
+        return request.reply
+
+    def _destination(self, master: str, slaves: Sequence[str]) -> str:
+        directory = self.network.directory
+        for slave in slaves:
+            if slave not in directory.homes:
+                raise RequestError("slave_SAE_ID: unknown SAE", details={"slave_SAE_ID": f"{slave[:64]} is not known"})
+        if directory.homes.get(master) != self.network.node:
+            raise UnauthorizedError("the calling SAE is not at home at this KME")
+        if not all(directory.permits(master, slave) for slave in slaves):
+            raise UnauthorizedError("the calling SAE may not share keys with this SAE")
+        destinations = {directory.homes[slave] for slave in slaves}
+        if len(destinations) != 1:
+            raise RequestError("additional_slave_SAE_IDs shall be at home at the slave SAE's own KME")
+        return destinations.pop()
+
+    def abandon(self, reply: Reply) -> None:
+        """The SAE has gone: its request, if it still waits, is dropped."""
+        self.delivery.abandon(reply)
+
+    def fetch(self, caller: str, master: str, key_ids: Sequence[str]) -> Reply:
+        """Keys for a slave by their key_IDs, all or none (ETSI GS QKD 014 clause 5.4); leaves after the commit.
+
+        Raises:
+            RequestError: a key_ID is not a UUID, or named twice, or the master is unknown.
+            KeyNotFoundError: a key is not here, or was taken before.
+            UnauthorizedError: the caller is not at home here, or was not named for one of the keys.
+            UnavailableError: no other node was met since the start (rule 2).
+        """
+        directory = self.network.directory
+        if master not in directory.homes:
+            raise RequestError("master_SAE_ID: unknown SAE", details={"master_SAE_ID": f"{master[:64]} is not known"})
+        if directory.homes.get(caller) != self.network.node or not directory.permits(master, caller):
+            raise UnauthorizedError("the calling SAE may not share keys with this SAE")
+        if self.context.pads and not self.meeting.met_anyone():
+            raise UnavailableError("this KME has not met a neighbour since its start")
+        return self.vault.fetch(caller, master, key_ids)
+
+    def stock(self, caller: str, other: str) -> tuple[str, int, int]:
+        """The other SAE's node, and the bytes of pad that are ready for the pair and that its buffers hold when full.
+
+        Raises:
+            RequestError: the other SAE is unknown.
+            UnauthorizedError: the caller is not at home here, or may not share keys with it.
+        """
+        destination = self._destination(caller, [other])
+        sources = [s for s in self.paths.sources.values() if s.entry.destination == destination]
+        depth = sum(source.entry.depth for source in sources if not source.retiring)
+        return destination, sum(source.ready for source in sources), depth
+
+    # --- devices --------------------------------------------------------------------------------------------------
+
+    def calls(self) -> list[DeviceGet | DeviceFetch]:
+        """What to ask of this node's devices now. Each call is answered by `got` or `fetched`, or its failure."""
+        return [call for collector in self.collectors.values() for call in collector.calls()]
+
+    def facts(self, link: str, facts: DeviceFacts) -> None:
+        """*Get status* of a link's device has been read."""
+        self.collectors[link].facts = facts
+
+    def got(self, link: str, keys: Sequence[QkdKey]) -> None:
+        """*Get key* was answered."""
+        self.collectors[link].got(keys)
+
+    def refused(self, link: str) -> None:
+        """*Get key* was refused, or not answered."""
+        self.collectors[link].refused()
+
+    def fetched(self, call: DeviceFetch, keys: Sequence[QkdKey]) -> None:
+        """*Get key with key IDs* was answered."""
+        self.collectors[call.link].fetched(call.segment, keys)
+
+    def fetch_failed(self, call: DeviceFetch, *, again: bool) -> None:
+        """*Get key with key IDs* was refused; `again` where the keys may only be late."""
+        self.collectors[call.link].fetch_failed(call.segment, again=again)
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Do what has become possible or due. Called after events, and when `due` has come."""
+        now = self._clock.now()
+        if now >= self._next_beat:
+            self._next_beat = now + limits.HEARTBEAT
+            self._beat()
+        self.paths.grant(repeat=False)
+        self.delivery.pump()
+        self.paths.fill()
+
+    @property
+    def due(self) -> float:
+        """When `step` is to be called at the latest, even if nothing happens."""
+        moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline]
+        moments += [collector.due for collector in self.collectors.values()]
+        return min(moment for moment in moments if moment is not None)
+
+    def contacts(self) -> set[str]:
+        """All nodes with which this one exchanges messages."""
+        return self.paths.contacts() | set(self.context.pads)
+
+    def _beat(self) -> None:
+        for collector in self.collectors.values():
+            collector.expire()
+        self.paths.beat()
+        self.vault.expire()
+        self.meeting.keep_numbers()
+        for peer in sorted(self.contacts()):
+            if not self.meeting.met(peer):
+                self.meeting.begin(peer)
+                continue
+            pads = self.context.pads.get(peer)
+            level = pads.available if pads is not None else 0
+            heartbeat = Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0))
+            self.outbox.tell(peer, "heartbeat", heartbeat)
+
+    def stop(self, error: QuiverError) -> None:
+        """Refuse every request that is under way, as when the node can no longer write."""
+        self.delivery.stop(error)
+
+    # --- meeting --------------------------------------------------------------------------------------------------
+
+    def _inventory(self, peer: str) -> Inventory:
+        pads = self.context.pads.get(peer)
+        seen = {key: relay.seen for key, relay in self.paths.relays.items() if relay.entry.source == peer}
+        seen |= {k: d.seen for k, d in self.paths.destinations.items() if d.entry.source == peer}
+        return Inventory(
+            segments=pads.view() if pads is not None else {},
+            sources={k: s.view() for k, s in self.paths.sources.items() if s.entry.destination == peer},
+            destinations={k: d.view() for k, d in self.paths.destinations.items() if d.entry.source == peer},
+            seen=seen,
+            containers=(self.delivery.floor(peer), self.meeting.peer(peer).next_number, self.vault.seen(peer)),
+        )
+
+    def _settle(self, peer: str, theirs: Inventory, started: bool) -> None:
+        if peer in self.context.pads:
+            self.context.pads[peer].settle(theirs.segments)
+        for collector in self.collectors.values():
+            collector.dropped()
+        for key, destination in self.paths.destinations.items():
+            if destination.entry.source == peer and key in theirs.sources:
+                _, floor, settled, ready = theirs.sources[key]
+                destination.settle(floor, settled, ready)
+            elif destination.entry.source == peer:
+                destination.burn_all("meeting")
+        for key, source in self.paths.sources.items():
+            if key in theirs.seen:
+                source.continue_above(*theirs.seen[key])
+            if source.entry.destination == peer:
+                source.settle(theirs.destinations.get(key, ()), restarted=started)
+        floor, _, seen = theirs.containers
+        self.vault.observe(peer, floor)
+        self.delivery.continue_above(peer, seen)
+
+    def _came(self, _peer: str) -> None:
+        """Somebody was met: credit may flow."""
+        self.paths.grant(repeat=True)
+
+    def _burn_shared(self, peer: str) -> None:
+        """The peer's database is another one now: burn what was shared with the old one (rule 2)."""
+        pads = self.context.pads.get(peer)
+        for name in list(pads.segments) if pads is not None else ():
+            assert pads is not None
+            pads.burn(name, "peer-incarnation")
+        for collector in self.collectors.values():
+            collector.dropped()
+        for source in self.paths.sources.values():
+            if source.entry.destination == peer:
+                source.burn_all("peer-incarnation")
+        for relay in self.paths.relays.values():
+            if peer in (relay.entry.destination, relay.entry.after(self.network.node)):
+                relay.peer_lost()
+        for destination in self.paths.destinations.values():
+            if destination.entry.source == peer:
+                destination.burn_all("peer-incarnation")
+        self.delivery.lost(peer)
+        self.vault.forget_source(peer)
+        self.outbox.forget(peer)
+
+    def _burn_all(self) -> None:
+        """This node's storage was rolled back: burn all pads, blocks and unfetched keys (rule 2)."""
+        for peer in sorted(self.contacts() | set(self.meeting.peers)):
+            self._burn_shared(peer)
+        for relay in self.paths.relays.values():
+            relay.burn_all()
+        self.vault.burn_all()
+
+
+def _of(kind: type[R], records: Iterable[Record]) -> list[R]:
+    return [record for record in records if isinstance(record, kind)]

@@ -1,0 +1,240 @@
+"""All path versions that pass a node, each in the node's role on it: source, relay or destination.
+
+Here the node's pad is divided among its paths, credit goes upstream, buffers are filled ahead of demand, and versions that are
+no longer configured live on until their ready blocks are used up.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from quiver.domain import limits
+from quiver.domain.context import Context
+from quiver.domain.credit import Claim, divide
+from quiver.domain.destination import Destination
+from quiver.domain.errors import ConfigurationError
+from quiver.domain.messages import Credit
+from quiver.domain.network import PathEntry
+from quiver.domain.records import Block, Part, Record, Relayed, Route
+from quiver.domain.relay import Relay
+from quiver.domain.source import Source
+
+__all__ = ["Paths"]
+
+
+class Paths:
+    """The roles of one node.
+
+    Args:
+        context: the node; its `entries` are kept up to date here.
+        records: its durable records of all kinds; those of other kinds are passed over.
+
+    Raises:
+        ConfigurationError: a path version is configured otherwise than the records know it.
+    """
+
+    def __init__(self, context: Context, records: Iterable[Record]) -> None:
+        self._context: Final = context
+        self.sources: Final[dict[str, Source]] = {}
+        self.relays: Final[dict[str, Relay]] = {}
+        self.destinations: Final[dict[str, Destination]] = {}
+        self._routes: Final[dict[str, Route]] = {}
+        self._retired: Final[set[str]] = set()
+        self._granted: Final[dict[str, int]] = {}  # path version → limit sent last
+        self._counter = 0
+        self._divided_at = float("-inf")
+        self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
+        self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
+        kept: Final[dict[str, list[Record]]] = {}
+        for record in records:
+            if isinstance(record, Route):
+                self._routes[record.key] = record
+            elif isinstance(record, Relayed | Part | Block):
+                kept.setdefault(record.key, []).append(record)
+        for route in list(self._routes.values()):
+            self._open(route.entry, kept.get(route.key, ()))
+        self.configure(context.network.paths)
+
+    # --- configuration --------------------------------------------------------------------------------------------
+
+    def configure(self, wanted: Iterable[PathEntry]) -> None:
+        """Take up new path versions; let go of those that are no longer wanted, as far as their open sequences allow.
+
+        Raises:
+            ConfigurationError: a version's number was used before for another route; nothing was changed.
+        """
+        entries = {entry.key: entry for entry in wanted}
+        for key, entry in entries.items():
+            if key in self._context.entries and self._context.entries[key].digest != entry.digest:
+                message = f"path {key}: known with other nodes or figures; a change needs a new version number"
+                raise ConfigurationError(message)
+        for key in [key for key in self._context.entries if key not in entries]:
+            self._retire(key)
+        for key, entry in entries.items():
+            self._retired.discard(key)
+            if key in self.sources:
+                self.sources[key].retiring = False
+            if key not in self._context.entries:
+                self._routes[key] = Route(key=key, entry=entry)
+                self._context.journal.put(self._routes[key], lazy=True)
+                self._open(entry, ())
+        self._drop_finished()
+
+    def _open(self, entry: PathEntry, kept: Iterable[Record]) -> None:
+        route, key, records = self._routes[entry.key], entry.key, list(kept)
+        blocks = [record for record in records if isinstance(record, Block)]
+        self._context.entries[key] = entry
+        if entry.source == self._context.node:
+            self.sources[key] = Source(self._context, entry, route, blocks)
+        elif entry.destination == self._context.node:
+            parts = [record for record in records if isinstance(record, Part)]
+            self.destinations[key] = Destination(self._context, entry, route, parts, blocks)
+        else:
+            relayed = [record for record in records if isinstance(record, Relayed)]
+            self.relays[key] = Relay(self._context, entry, route, relayed)
+
+    def _retire(self, key: str) -> None:
+        if key in self._retired:
+            return
+        self._retired.add(key)
+        if key in self.sources:
+            self.sources[key].retiring = True
+        elif key in self.relays:
+            self.relays[key].void_all()
+        else:
+            self.destinations[key].void_all()
+
+    def _drop_finished(self) -> None:
+        """Forget versions of which nothing is left, and burn the oldest where a path has too many."""
+        for key in sorted(self._retired):
+            if key in self.sources:
+                finished = self.sources[key].finished
+            elif key in self.relays:
+                finished = not self.relays[key].open
+            else:
+                finished = not self.destinations[key].blocks
+            if finished:
+                self._forget(key)
+        versions: dict[tuple[str, int], list[PathEntry]] = {}
+        for key in self._retired:
+            entry = self._context.entries[key]
+            versions.setdefault((entry.virtual_link, entry.path), []).append(entry)
+        for entries in versions.values():
+            for entry in sorted(entries, key=lambda entry: entry.version)[: -limits.RETIRED_VERSIONS]:
+                self._burn(entry.key)
+                self._forget(entry.key)
+
+    def _burn(self, key: str) -> None:
+        if key in self.sources:
+            self.sources[key].burn_all("retired")
+        elif key in self.relays:
+            self.relays[key].burn_all()
+        else:
+            self.destinations[key].burn_all("retired")
+
+    def _forget(self, key: str) -> None:
+        self._retired.discard(key)
+        if key in self.destinations:
+            self.destinations[key].burn_all("retired")
+        elif key in self.relays:
+            self.relays[key].burn_all()
+        for roles in (self.sources, self.relays, self.destinations):
+            roles.pop(key, None)
+        del self._context.entries[key]
+        self._context.journal.delete(self._routes.pop(key), lazy=True)
+
+    def contacts(self) -> set[str]:
+        """Nodes, beside the neighbours, with which this node exchanges messages of its paths."""
+        found: set[str] = set()
+        for source in self.sources.values():
+            found.add(source.entry.destination)
+        for relay in self.relays.values():
+            found.add(relay.entry.destination)
+        for destination in self.destinations.values():
+            found.update((destination.entry.source, *destination.entry.relays))
+        return found
+
+    # --- buffers --------------------------------------------------------------------------------------------------
+
+    def _missing(self, source: Source) -> int:
+        """Bytes that the path's buffer lacks, all its versions counted."""
+        entry = source.entry
+        of_path = [other for other in self.sources.values() if _same_path(other.entry, entry)]
+        return max(0, entry.depth - sum(other.ready + other.coming for other in of_path))
+
+    def fill(self) -> None:
+        """Begin sequences for buffers that are not full: the lowest use of pad."""
+        for source in self.sources.values():
+            newer = (other for other in self.sources.values() if _same_path(other.entry, source.entry))
+            source.superseded = any(other.entry.version > source.entry.version and other.credit for other in newer)
+            if not source.entry.depth or source.retiring or source.superseded:
+                continue
+            block = max(limits.BLOCK_MIN, min(limits.BLOCK_MAX, source.entry.depth // 4))
+            while self._missing(source) >= block // 2:
+                if not source.prime(block, limits.BLOCK_MIN):
+                    break
+
+    # --- credit ---------------------------------------------------------------------------------------------------
+
+    @property
+    def due(self) -> float:
+        """When pad may be divided again."""
+        return self._divided_at + limits.CREDIT_PAUSE
+
+    def grant(self, *, repeat: bool) -> None:
+        """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
+
+        At most once in `CREDIT_PAUSE`, unless it repeats.
+        """
+        now = self._context.clock.now()
+        if not repeat and now < self.due:
+            return
+        self._divided_at = now
+        shares = self._divide()
+        for key, destination in self.destinations.items():
+            if key not in self._retired:
+                self._tell(destination.entry, destination.limit(), repeat=repeat)
+        for key, relay in self.relays.items():
+            if key not in self._retired:
+                self._tell(relay.entry, relay.limit(shares.get(key, 0)), repeat=repeat)
+
+    def _divide(self) -> Mapping[str, int]:
+        claims: dict[str, list[Claim]] = {}
+        for source in self.sources.values():
+            after = source.entry.after(self._context.node)
+            claims.setdefault(after, []).append(source.claim(self._missing(source)))
+        for relay in self.relays.values():
+            claims.setdefault(relay.entry.after(self._context.node), []).append(relay.claim())
+        shares: dict[str, int] = {}
+        for neighbour, pads in self._context.pads.items():
+            own = claims.get(neighbour, [])
+            needed = sum(claim.need for claim in own)
+            self.wanted[neighbour] = max(0, needed - pads.available)
+            self.spare[neighbour] = max(0, pads.available - needed)
+            shares.update(divide(pads.available, own))
+        for key, source in self.sources.items():
+            source.share = shares.get(key, 0)
+        return shares
+
+    def _tell(self, entry: PathEntry, limit: int, *, repeat: bool) -> None:
+        if not repeat and self._granted.get(entry.key) == limit:
+            return
+        self._counter += 1
+        self._granted[entry.key] = limit
+        credit = Credit(key=entry.key, digest=entry.digest, limit=limit, counter=self._counter)
+        self._context.outbox.tell(entry.before(self._context.node), entry.key, credit)
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Once each second: repeat credit and floors, give up what is late, forget what is finished."""
+        for source in self.sources.values():
+            source.expire()
+            source.tell_floor()
+        for destination in self.destinations.values():
+            destination.expire()
+        self.grant(repeat=True)
+        self._drop_finished()
+
+
+def _same_path(one: PathEntry, other: PathEntry) -> bool:
+    return (one.virtual_link, one.path) == (other.virtual_link, other.path)
