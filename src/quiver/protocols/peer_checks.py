@@ -1,0 +1,143 @@
+"""What every body between nodes has to keep to, whatever its kind: forms, sizes, and errors that show no value.
+
+Types are checked by msgspec against the structs of `quiver.domain.messages`. What a type does not say is checked here by the
+member's name, so that the pure rooms never see a negative offset, a digest that is no digest, or a name of a megabyte.
+"""
+
+import re
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.check import NONCE
+from quiver.domain.errors import RequestError, TooLargeError
+
+__all__ = ["check_body", "check_count", "check_struct", "convert", "decode"]
+
+_T = TypeVar("_T")
+
+_LARGEST: Final = (1 << 63) - 1  # the largest integer of every database
+_DIGESTS: Final = frozenset(
+    ("ack", "batch", "digest", "echo", "incarnation", "mac", "nonce", "run", "segment", "tag", "to_run")
+)
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){0,32}")  # up to 32 bytes: SHA-256
+_BYTES: Final = {"nonce": NONCE, "tag": limits.TAG}  # bytes that a member has
+_SOURCE_KEY_IDS: Final = "key_ids"
+_PLACE: Final = re.compile(r" - at `\$\.?(?P<where>[^`]*)`$")
+_SHOWN: Final = 200  # characters of an explanation
+
+
+def check_body(body: bytes) -> None:
+    """Refuse a body that is longer than any message may be.
+
+    Raises:
+        TooLargeError: it is.
+    """
+    if len(body) > limits.PEER_BODY:
+        raise TooLargeError(f"the body shall have at most {limits.PEER_BODY} bytes")
+
+
+def check_count(place: str, count: int, least: int, most: int) -> None:
+    """Refuse a list with too few or too many entries.
+
+    Raises:
+        RequestError: it has.
+    """
+    if not least <= count <= most:
+        raise RequestError(f"{place} shall have {least} to {most} entries, not {count}")
+
+
+def _explain(error: Exception, place: str) -> str:
+    """What is wrong where, from msgspec's words; never a value."""
+    if isinstance(error, RecursionError):
+        return "the body is nested too deeply"
+    if not isinstance(error, msgspec.ValidationError):
+        return "the body is not JSON (RFC 8259)"
+    words = str(error)
+    found = _PLACE.search(words)
+    where = ".".join(part for part in (place, found["where"] if found else "") if part)
+    what = words[: found.start()] if found else words
+    if what.startswith("Invalid enum value"):
+        what = "not one of the values that are allowed"  # msgspec repeats the wrong one
+    return f"{where or 'body'}: {what[:1].lower()}{what[1:]}".replace("`", "")[:_SHOWN]
+
+
+def decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
+    """The object that a body holds.
+
+    Raises:
+        RequestError: the body is no JSON or not of that type; the message names the member and shows no value.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        message = _explain(error, "")
+    raise RequestError(message)  # outside the handler: no chain to what was parsed
+
+
+def convert(value: Any, wanted: type[_T], place: str) -> _T:  # noqa: ANN401  # an extension object, of any JSON type
+    """An object from a part of a body that was decoded as plain JSON, as extension objects are.
+
+    Args:
+        value: the part, or None where it is missing.
+        wanted: its type.
+        place: where it stands, for the error.
+
+    Raises:
+        RequestError: it is not of that type.
+    """
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        message = _explain(error, place)
+    raise RequestError(message)
+
+
+def check_struct(place: str, struct: msgspec.Struct) -> None:
+    """Check every member of an object, at any depth, by the rules that types do not say.
+
+    Raises:
+        RequestError: an integer is negative or beyond 63 bits, a text too long or not printable, a digest not in
+            hexadecimal digits, a list too long; the message names the member and shows no value.
+    """
+    try:
+        _check("", struct)
+    except RequestError as error:
+        message = f"{place}.{error.message}"
+    else:
+        return
+    raise RequestError(message)
+
+
+def _check(name: str, value: object) -> None:
+    match value:
+        case bool() | None:
+            return
+        case int():
+            if not 0 <= value <= _LARGEST:
+                raise RequestError(f"{name} shall be 0 to {_LARGEST}")
+        case str():
+            _check_text(name, value)
+        case bytes():
+            if name in _BYTES and len(value) != _BYTES[name]:
+                raise RequestError(f"{name} shall have {_BYTES[name]} bytes")
+        case tuple() | list() | dict():
+            check_count(name, len(value), 0, limits.PEER_ENTRIES)
+            for entry in chain(value, value.values()) if isinstance(value, dict) else value:
+                _check(name, entry)
+        case msgspec.Struct():
+            for field in value.__struct_fields__:
+                _check(field, getattr(value, field))
+
+
+def _check_text(name: str, text: str) -> None:
+    if name in _DIGESTS:
+        if not _HEX.fullmatch(text):
+            raise RequestError(f"{name} shall be at most 64 lower-case hexadecimal digits, of whole bytes")
+    elif name == _SOURCE_KEY_IDS:
+        if not 0 < len(text) <= limits.KEY_ID_LENGTH or not text.isprintable():
+            raise RequestError(f"a key_ID shall have 1 to {limits.KEY_ID_LENGTH} printable characters")
+    elif len(text) > limits.PEER_TEXT or not text.isprintable():
+        raise RequestError(f"{name} shall have at most {limits.PEER_TEXT} printable characters")
