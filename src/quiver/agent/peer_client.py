@@ -1,0 +1,220 @@
+"""The client's side of the peer plane: messages to other nodes, over connections that are few, bounded and not old.
+
+Each node has connections of its own, so that one that is down or slow holds up nobody else. Two are enough: every message is
+answered without waiting for a third node, hence opposite flows never wait for each other.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from quiver.domain import limits
+from quiver.domain.errors import RemoteError, RequestError
+from quiver.domain.messages import Answer, Header, Item
+from quiver.net.tls import TlsContext, quiver_uri, refusal_in
+from quiver.protocols import peer as wire
+from quiver.protocols.etsi014 import decode_error
+
+__all__ = ["PeerAddress", "PeerClient", "PeerTimes"]
+
+_JSON: Final = "application/json"
+_HEADERS: Final = {"Content-Type": _JSON, "Accept": _JSON, "Accept-Encoding": "identity"}
+_DIRECT: Final = 1 << 20  # bytes; aiohttp writes a longer body piece by piece, so that the loop goes on meanwhile
+_SHOWN: Final = 160  # characters of what the other side said
+
+
+class PeerAddress(msgspec.Struct, frozen=True):
+    """Where a node's peer plane listens: an IPv4 or IPv6 address or a DNS name, and a port."""
+
+    host: str
+    port: int
+
+
+class PeerTimes(msgspec.Struct, frozen=True):
+    """Bounds of the calls to other nodes, in seconds.
+
+    Attributes:
+        connect: for TCP and TLS.
+        answer: for a whole call, the wait for a connection included.
+        age: after which a connection takes no more calls. Less than the server's, which then is never the one to close a
+            connection just as a message is on its way.
+        idle: after which a connection without calls is closed; less than the server's, likewise.
+    """
+
+    connect: float = limits.PEER_CONNECT
+    answer: float = limits.PEER_ANSWER
+    age: float = limits.CONNECTION_AGE / 2
+    idle: float = limits.CONNECTION_IDLE / 2
+
+
+class _Pool:
+    """Connections to one node that were opened within one age."""
+
+    def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
+        self.session: Final = session
+        self.born: Final = born
+        self.calls = 0
+
+
+class PeerClient:
+    """Sends messages to other nodes.
+
+    Args:
+        tls: from `net.tls.peer_client`.
+        nodes: node id → address, the directory; looked into for each call, so it may change.
+        source: local address to send from; None leaves it to the system.
+        times: bounds of the calls.
+    """
+
+    def __init__(
+        self,
+        tls: TlsContext,
+        nodes: Mapping[str, PeerAddress],
+        *,
+        source: str | None = None,
+        times: PeerTimes | None = None,
+    ) -> None:
+        self._tls: Final = tls
+        self._nodes: Final = nodes
+        self._source: Final = source
+        self._times: Final = times or PeerTimes()
+        self._pools: Final[dict[str, _Pool]] = {}
+        self._retired: Final[list[_Pool]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; calls under way fail."""
+        pools = [*self._pools.values(), *self._retired]
+        self._pools.clear()
+        self._retired.clear()
+        for pool in pools:
+            await pool.session.close()
+
+    async def send(self, peer: str, kind: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
+        """Send a message, and give the answers: one per item, in their order.
+
+        Raises:
+            RemoteError: the node is not in the directory, is not reached, is not the one its certificate must name, or answers
+                something else; `status` is the HTTP status, 0 where none came.
+        """
+        address = self._nodes.get(peer)
+        if address is None:
+            raise RemoteError(f"{peer} is not in the directory")
+        try:
+            status, received = await self._call(peer, address, kind, wire.encode_message(kind, header, items))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            reason = _reason(error)
+        else:
+            return _answers(peer, kind, len(items), status, received)
+        raise RemoteError(f"{kind} to {peer}: {reason}")  # outside the handler: no chain to the request
+
+    async def _call(self, peer: str, address: PeerAddress, kind: str, body: bytes) -> tuple[int, bytes]:
+        """HTTP status and body of the answer; one byte more than allowed where it is longer."""
+        path = wire.PATH.format(kind=kind)
+        url = URL.build(scheme="https", host=address.host, port=address.port, path=path)
+        content = body if len(body) <= _DIRECT else io.BytesIO(body)
+        async with (
+            self._session(peer) as session,
+            session.post(url, data=content, headers=_HEADERS, allow_redirects=False) as answer,
+        ):
+            received = bytearray()
+            async for chunk in answer.content.iter_any():
+                received += chunk
+                if len(received) > limits.PEER_BODY:
+                    answer.close()
+                    break
+            return answer.status, bytes(received)
+
+    @asynccontextmanager
+    async def _session(self, peer: str) -> AsyncIterator[aiohttp.ClientSession]:
+        """The connections to a node, new ones where the others have become old; closes those that are old and free."""
+        now = asyncio.get_running_loop().time()
+        pool = self._pools.get(peer)
+        if pool is None or now - pool.born >= self._times.age:
+            if pool is not None:
+                self._retired.append(pool)
+            pool = self._pools[peer] = _Pool(self._open(peer), now)
+        pool.calls += 1
+        try:
+            yield pool.session
+        finally:
+            pool.calls -= 1
+            for old in [old for old in self._retired if not old.calls]:
+                self._retired.remove(old)
+                await old.session.close()
+
+    def _open(self, peer: str) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls.expecting(quiver_uri("node", peer)),
+            limit=limits.PEER_CONNECTIONS,
+            local_addr=(self._source, 0) if self._source is not None else None,
+            keepalive_timeout=self._times.idle,
+        )
+        timeout = aiohttp.ClientTimeout(total=self._times.answer, sock_connect=self._times.connect)
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
+        )
+
+
+def _answers(peer: str, kind: str, count: int, status: int, body: bytes) -> tuple[Header, list[Answer]]:
+    """The answers in a body.
+
+    Raises:
+        RemoteError: there are none, or too few or too many.
+    """
+    what = f"{kind} to {peer}"
+    if status != 200:
+        raise RemoteError(f"{what}: HTTP status {status}{_said(body)}", status=status)
+    try:
+        header, answers = wire.decode_answers(kind, body)
+    except RequestError as error:
+        reason = error.message
+    else:
+        if len(answers) == count:
+            return header, answers
+        reason = f"{len(answers)} answers to {count} items"
+    raise RemoteError(f"{what}: wrong answer: {reason}", status=status)
+
+
+def _said(body: bytes) -> str:
+    """The message of an Error, short and printable; nothing where the body is none."""
+    try:
+        message = decode_error(body).message
+    except RequestError:
+        return ""
+    return ", it says: " + "".join(c if c.isprintable() else " " for c in message[:_SHOWN])
+
+
+def _reason(error: BaseException) -> str:
+    """Why no answer came, in a few words."""
+    refused = refusal_in(error)
+    if refused is not None:
+        return refused.message
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientConnectorError():
+            return error.os_error.strerror or "no connection"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP/1.1"
+        case aiohttp.ServerConnectionError() | aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
+            return "the connection broke off"
+    return type(error).__name__
