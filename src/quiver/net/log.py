@@ -1,0 +1,65 @@
+"""Logs: one line of JSON per event on stderr, never with key material in it.
+
+Library code asks `structlog.get_logger("quiver.…")`; a process calls `configure` once, at its start. Exceptions are logged by
+their type and place, never by their text and never with local variables: both may repeat what came in.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+__all__ = ["configure", "place_of"]
+
+_FRAMES: Final = 4  # innermost places that are shown of an exception
+
+
+def place_of(error: BaseException) -> str:
+    """The type of an exception and where it was raised, innermost last; nothing of its text.
+
+    `ValueError at keys.py:12 in restore < plane.py:40 in answer`
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}" for frame in reversed(frames)]
+    return type(error).__name__ + (f" at {' < '.join(places)}" if places else "")
+
+
+def _without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the place of an exception where a formatter would put its text and its traceback."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    if isinstance(found, tuple):
+        found = found[1]
+    if isinstance(found, BaseException):
+        event["exception"] = place_of(found)
+    event.pop("stack_info", None)
+    return event
+
+
+class _StandardHandler(logging.Handler):
+    """What libraries log by the standard library's way: the unformatted message, without its arguments."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
+        structlog.get_logger(record.name).log(record.levelno, str(record.msg), **words)
+
+
+def configure(level: str = "INFO") -> None:
+    """Send events of at least `level` (DEBUG, INFO, WARNING, ERROR), Quiver's own and its libraries', to stderr."""
+    least = logging.getLevelNamesMapping()[level]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            _without_text,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(default=repr),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(least, logging.WARNING), handlers=[_StandardHandler()], force=True)
