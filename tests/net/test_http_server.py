@@ -175,6 +175,20 @@ def test_compressed_bodies_and_what_is_not_http_are_refused(loop_factory: LoopFa
     scene(loop_factory, main)
 
 
+def test_the_target_may_be_a_whole_url(loop_factory: LoopFactory) -> None:
+    async def where(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(body=request.path.encode())
+
+    async def main() -> None:
+        async with listening(where) as server:
+            visitor = await Visitor.of(server)
+            assert (await visitor.get(f"{server.url}/a%2Fb?c=d"))[2] == b"/a%2Fb"
+            assert (await visitor.get("/a%2Fb?c=d"))[2] == b"/a%2Fb"
+            await visitor.close()
+
+    scene(loop_factory, main)
+
+
 def test_a_body_that_breaks_its_own_framing_is_refused(loop_factory: LoopFactory) -> None:
     async def main() -> None:
         async with listening() as server:

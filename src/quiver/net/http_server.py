@@ -244,7 +244,8 @@ class HttpServer:
             return unexpected()
 
     async def _read(self, request: web.BaseRequest) -> HttpRequest:
-        path, _, query = request.raw_path.partition("?")
+        target, _, query = request.raw_path.partition("?")
+        path = target if target.startswith("/") else "/" + target.partition("://")[2].partition("/")[2]  # absolute form
         return HttpRequest(
             verb=request.method,
             path=path,
