@@ -10,7 +10,6 @@ Rules that this module keeps (design section 3, Collect and Check):
 """
 
 import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -55,10 +54,18 @@ class DeviceFetch(msgspec.Struct, frozen=True):
     key_ids: tuple[str, ...]
 
 
+class _Fresh(msgspec.Struct, frozen=True, eq=False):
+    """A key that was not seen before, with its fingerprints."""
+
+    key_id: str
+    key: Secret
+    marks: tuple[int, int]
+
+
 class _Fetch(msgspec.Struct, eq=False):
     missing: list[str]
     until: float
-    found: dict[str, Secret] = {}
+    found: dict[str, _Fresh] = {}
     flying: bool = False
     again_at: float = 0.0
 
@@ -76,7 +83,7 @@ class Collector:
         self._context: Final = context
         self.link: Final = link
         self.facts: DeviceFacts | None = None
-        self._gathered: list[QkdKey] = []
+        self._gathered: list[_Fresh] = []
         self._since = 0.0
         self._getting = False
         self._pause_until = 0.0
@@ -100,7 +107,7 @@ class Collector:
         made: list[DeviceGet | DeviceFetch] = []
         if self._wants(now) and self.facts is not None:
             self._getting = True
-            missing = self._target() - sum(len(key) for _, key in self._gathered)
+            missing = self._target() - sum(len(fresh.key) for fresh in self._gathered)
             number = -(-missing * 8 // self.facts.key_size)
             made.append(DeviceGet(self.link.id, max(1, min(self.facts.most, number))))
         for segment, fetch in self._fetches.items():
@@ -111,9 +118,9 @@ class Collector:
 
     @property
     def due(self) -> float | None:
-        """When the device may be asked again; None where nothing is wanted of it, or its answer is awaited."""
+        """When a pause of the device's ends; None where there is none. What is wanted now, `calls` has just said."""
         moments = [fetch.again_at for fetch in self._fetches.values() if not fetch.flying]
-        if self._wants(self._pause_until):
+        if self._pause_until > self._context.clock.now():
             moments.append(self._pause_until)
         return min(moments, default=None) if self.facts is not None else None
 
@@ -143,10 +150,10 @@ class Collector:
         for key_id, key in keys:
             if self.facts is not None and 8 * len(key) != self.facts.key_size:
                 self._context.journal.alarm("key-size", link=self.link.id, bits=8 * len(key))
-            elif self._repeats(key_id, key):
+            elif (fresh := self._fresh(key_id, key)) is None:
                 self._context.journal.alarm("key-repeated", link=self.link.id)
             else:
-                self._gathered.append((key_id, key))
+                self._gathered.append(fresh)
         self._announce_if_full(now, dry=False)
 
     def refused(self) -> None:
@@ -159,7 +166,7 @@ class Collector:
         self._announce_if_full(now, dry=True)
 
     def _announce_if_full(self, now: float, *, dry: bool) -> None:
-        gathered = sum(len(key) for _, key in self._gathered)
+        gathered = sum(len(fresh.key) for fresh in self._gathered)
         enough = gathered >= (limits.SEGMENT_MIN if dry else self._target())
         late = gathered > 2 * limits.LINK_CHECK and now - self._since >= limits.SEGMENT_TIME
         if enough or late:
@@ -168,7 +175,7 @@ class Collector:
     def _announce(self) -> None:
         name = self._context.entropy.draw(16).hex()
         keys, self._gathered = self._gathered, []
-        material = b"".join(key.reveal() for _, key in keys)
+        material = b"".join(fresh.key.reveal() for fresh in keys)
         segment = Segment(
             segment=name,
             link=self.link.id,
@@ -176,14 +183,14 @@ class Collector:
             owner=self._context.node,
             state=SegmentState.ANNOUNCED,
             length=len(material),
-            key_ids=[key_id for key_id, _ in keys],
+            key_ids=[fresh.key_id for fresh in keys],
             mark=limits.LINK_CHECK,
         )
         segment.secret = Secret(material)
-        for _, key in keys:
-            key.wipe()
+        for fresh in keys:
+            fresh.key.wipe()
         self._context.pads[self.link.neighbour].add(segment)
-        self._remember(segment, segment.secret, len(keys))
+        self._remember(segment, keys)
         self._announced_at[name] = self._context.clock.now()
         announcement = Segments(segment=name, link=self.link.id, key_ids=tuple(segment.key_ids), length=segment.length)
         self._context.outbox.post(self.link.neighbour, name, announcement, lambda answer: self._heard(name, answer))
@@ -250,8 +257,9 @@ class Collector:
         fetch.flying = False
         asked = {key_id.lower() for key_id in fetch.missing}
         for key_id, key in keys:
-            if key_id.lower() in asked and not self._repeats(key_id, key):
-                fetch.found[key_id.lower()] = key
+            fresh = self._fresh(key_id, key) if key_id.lower() in asked else None
+            if fresh is not None:
+                fetch.found[key_id.lower()] = fresh
         fetch.missing = [key_id for key_id in fetch.missing if key_id.lower() not in fetch.found]
         if not keys:
             self.fetch_failed(name, again=False)
@@ -278,7 +286,8 @@ class Collector:
     def _confirm(self, name: str, fetch: _Fetch) -> None:
         del self._fetches[name]
         segment = self._pads[name]
-        material = b"".join(fetch.found[key_id.lower()].reveal() for key_id in segment.key_ids)
+        found = [fetch.found[key_id.lower()] for key_id in segment.key_ids]
+        material = b"".join(fresh.key.reveal() for fresh in found)
         if len(material) != segment.length:
             self._give_up(name)
             return
@@ -286,7 +295,7 @@ class Collector:
         nonce = self._context.entropy.draw(limits.LINK_CHECK)
         tag = check.link_tag(whole, nonce)
         segment.secret, segment.state, segment.check = whole, SegmentState.CONFIRMING, nonce.hex() + tag.hex()
-        self._remember(segment, whole, len(segment.key_ids))
+        self._remember(segment, found)
         segment.key_ids = []
         segment.accepted.add(0, limits.LINK_CHECK)
         whole.wipe(0, limits.LINK_CHECK)  # s is spent: not even this end's storage keeps it
@@ -345,22 +354,17 @@ class Collector:
     # --- keys seen before -----------------------------------------------------------------------------------------
 
     def _fingerprint(self, what: bytes) -> int:
-        digest = hmac.new(self._context.audit_salt, what, hashlib.sha256).digest()
-        return int.from_bytes(digest[:8], "big") >> 1  # 63 bits: fits every database's integer
+        # Keyed BLAKE2b (RFC 7693): nobody who reads the memory can try keys against it. 63 bits fit any database's integer.
+        digest = hashlib.blake2b(what, digest_size=8, key=self._context.audit_salt).digest()
+        return int.from_bytes(digest, "big") >> 1
 
-    def _marks(self, key_id: str, key: bytes) -> tuple[int, int]:
-        return self._fingerprint(b"id " + key_id.lower().encode()), self._fingerprint(b"key " + key)
+    def _fresh(self, key_id: str, key: Secret) -> _Fresh | None:
+        """The key with its fingerprints; None where it or its key_ID was seen before."""
+        marks = self._fingerprint(b"id " + key_id.lower().encode()), self._fingerprint(b"key " + key.reveal())
+        return None if any(mark in self._fingerprints for mark in marks) else _Fresh(key_id, key, marks)
 
-    def _repeats(self, key_id: str, key: Secret) -> bool:
-        return any(mark in self._fingerprints for mark in self._marks(key_id, key.reveal()))
-
-    def _remember(self, segment: Segment, material: Secret, count: int) -> None:
-        length = len(material) // count
-        marks = [
-            mark
-            for index, key_id in enumerate(segment.key_ids)
-            for mark in self._marks(key_id, material.part(index * length, length).reveal())
-        ]
+    def _remember(self, segment: Segment, keys: Iterable[_Fresh]) -> None:
+        marks = [mark for fresh in keys for mark in fresh.marks]
         order = self._seen[-1].order + 1 if self._seen else 0
         record = Seen(segment=segment.segment, link=self.link.id, order=order, fingerprints=marks)
         self._seen.append(record)

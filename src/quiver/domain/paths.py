@@ -42,6 +42,7 @@ class Paths:
         self._granted: Final[dict[str, int]] = {}  # path version → limit sent last
         self._counter = 0
         self._divided_at = float("-inf")
+        self._stirred = True
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
         kept: Final[dict[str, list[Record]]] = {}
@@ -176,9 +177,9 @@ class Paths:
     # --- credit ---------------------------------------------------------------------------------------------------
 
     @property
-    def due(self) -> float:
-        """When pad may be divided again."""
-        return self._divided_at + limits.CREDIT_PAUSE
+    def due(self) -> float | None:
+        """When pad is to be divided again; None where nothing has happened since it was."""
+        return self._divided_at + limits.CREDIT_PAUSE if self._stirred else None
 
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
@@ -186,9 +187,10 @@ class Paths:
         At most once in `CREDIT_PAUSE`, unless it repeats.
         """
         now = self._context.clock.now()
-        if not repeat and now < self.due:
+        if not repeat and now < self._divided_at + limits.CREDIT_PAUSE:
+            self._stirred = True
             return
-        self._divided_at = now
+        self._divided_at, self._stirred = now, False
         shares = self._divide()
         for key, destination in self.destinations.items():
             if key not in self._retired:

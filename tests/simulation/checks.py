@@ -1,0 +1,123 @@
+"""What must hold after every run. Each check returns sentences about what it found; none means that all is well."""
+
+import base64
+from collections import defaultdict
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.messages import Ciphertext, Container
+
+from .load import Load
+from .pad_check import PadBook
+from .scenery import Scenery
+
+
+def pad_bytes_are_used_once(scenery: Scenery) -> list[str]:
+    return PadBook(scenery).violations
+
+
+def key_ids_name_one_value(load: Load) -> list[str]:
+    values: dict[str, set[bytes]] = defaultdict(set)
+    for asked in load.asked:
+        for key_id, key in asked.keys.items():
+            values[key_id].add(key)
+    for attempt in load.fetched:
+        if attempt.key is not None:
+            values[attempt.key_id].add(attempt.key)
+    return [f"{key_id} has {len(found)} values" for key_id, found in values.items() if len(found) > 1]
+
+
+def answered_keys_are_fetched_once(load: Load, burned: set[str]) -> list[str]:
+    """What a master got, each slave gets exactly once; at most once at nodes that burned by the rules.
+
+    Args:
+        load: the book.
+        burned: nodes that a rollback, distrust or a lost database made burn their keys.
+    """
+    got: dict[tuple[str, str], int] = defaultdict(int)
+    lost: set[tuple[str, str]] = set()
+    for attempt in load.fetched:
+        got[attempt.key_id, attempt.slave] += attempt.key is not None
+        if attempt.lost:
+            lost.add((attempt.key_id, attempt.slave))
+    found = [f"{slave} got {key_id} {times} times" for (key_id, slave), times in got.items() if times > 1]
+    for asked in load.asked:
+        for key_id in asked.keys:
+            name = (key_id, asked.slave)
+            if not got[name] and name not in lost and asked.far not in burned:
+                errors = [str(a.error) for a in load.fetched if (a.key_id, a.slave) == name]
+                found.append(f"{asked.slave} never got {key_id} of {asked.time:.3f}, answered {asked.done_at:.3f}: {errors}")
+    return found
+
+
+def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
+    """No delivered key of 128 bits and more stands in a message between nodes, an alarm or an audit line."""
+    record = scenery.transport.record
+    raw = b"|".join(
+        item.ciphertext.reveal()
+        for message in record
+        for item in message.items
+        if isinstance(item, Ciphertext | Container)
+    )
+    text = b"|".join(message.body for message in record)
+    for site in scenery.sites.values():
+        text += msgspec.json.encode([site.alarms, site.disk.audit])
+    lowered = text.lower()
+    found = []
+    for asked in load.asked:
+        for key_id, key in asked.keys.items():
+            if len(key) < 16:
+                continue
+            forms = [base64.b64encode(bytes(pad) + key[:18])[4 if pad else 0 : 20].rstrip(b"=") for pad in (0, 1, 2)]
+            if key in raw or key.hex().encode() in lowered or any(form in text for form in forms):
+                found.append(f"{key_id} stands in a message or a log")
+    return found
+
+
+def tables_are_bounded(scenery: Scenery) -> list[str]:
+    found = []
+    for name, site in scenery.sites.items():
+        node = site.node
+        sizes = {
+            "waiting requests": (node.delivery.waiting, limits.WAITING_REQUESTS),
+            "containers": (node.delivery.open, limits.CONTAINERS_OPEN * len(scenery.names)),
+            "batches": (len(node.vault.batches), limits.UNFETCHED_BATCHES),
+            "outbox": (len(node.outbox), 4096),
+        }
+        for peer, pads in node.context.pads.items():
+            sizes[f"segments with {peer}"] = (len(pads.segments), limits.SEGMENTS_PER_LINK)
+        for key, source in node.paths.sources.items():
+            sizes[f"sequences of {key}"] = (source.open, limits.WINDOW)
+            sizes[f"blocks of {key}"] = (len(source.blocks), limits.DEPTH_MAX // limits.BLOCK_MIN)
+        for key, relay in node.paths.relays.items():
+            sizes[f"relayed of {key}"] = (len(relay.sequences), limits.WINDOW)
+        for key, destination in node.paths.destinations.items():
+            sizes[f"parts of {key}"] = (len(destination.parts), limits.WINDOW)
+        found += [f"{name}: {what}: {size} of {most}" for what, (size, most) in sizes.items() if size > most]
+    return found
+
+
+def pad_is_accounted_for(scenery: Scenery) -> list[str]:
+    """No cause of burning that nobody knows, and no negative figure."""
+    return [
+        f"{name}: {cause}: {length}"
+        for name, site in scenery.sites.items()
+        for cause, length in site.node.journal.burned.causes.items()
+        if length <= 0
+    ]
+
+
+def half_is_served(load: Load, troubled) -> list[str]:
+    """At least half of the requests are served, those apart that a fault explains.
+
+    Args:
+        load: the book.
+        troubled: whether a request's time and ends fall under a fault.
+    """
+    fair = [asked for asked in load.asked if not troubled(asked)]
+    served = [asked for asked in fair if asked.keys]
+    if len(served) * 2 < len(fair):
+        errors = {str(asked.error) for asked in fair if not asked.keys}
+        return [f"{len(served)} of {len(fair)} requests that no fault explains were served: {errors}"]
+    return []

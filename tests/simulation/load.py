@@ -1,0 +1,133 @@
+"""SAEs: masters that ask, slaves that fetch, and a book of who got what."""
+
+from dataclasses import dataclass, field
+
+from quiver.domain.errors import QuiverError, UnavailableError
+
+from .scenery import Scenery
+from .world import World
+
+
+@dataclass
+class Asked:
+    """One request of a master and what became of it."""
+
+    time: float
+    master: str
+    slave: str
+    home: str
+    far: str
+    count: int
+    size: int
+    error: QuiverError | None = None
+    lost: bool = False  # the master's node died with the request
+    done_at: float = 0.0
+    keys: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Fetched:
+    """One attempt of a slave to fetch one key."""
+
+    key_id: str
+    slave: str
+    key: bytes | None = None
+    error: QuiverError | None = None
+    lost: bool = False  # the slave's node died with the request
+
+
+class Load:
+    """All SAEs of a network."""
+
+    def __init__(self, world: World, scenery: Scenery):
+        self.world, self.scenery = world, scenery
+        self.asked: list[Asked] = []
+        self.fetched: list[Fetched] = []
+
+    def ask(self, master: str, slave: str, count: int = 1, size: int = 256) -> None:
+        homes = self.scenery.directory().homes
+        home = homes[master]
+        site = self.scenery.sites[home]
+        asked = Asked(self.world.now(), master, slave, home, homes[slave], count, size)
+        self.asked.append(asked)
+        if not site.up:
+            asked.lost = True
+            return
+        life = site.life
+
+        def on_reply(reply) -> None:
+            asked.done_at = self.world.now()
+            asked.error = reply.error
+            for delivered in reply.keys or ():
+                asked.keys[delivered.key_id] = delivered.key.reveal()
+
+        site.hand_in(life, lambda driver: driver.ask(master, (slave,), count, size, on_reply))
+        self.world.after(9.0, lambda: self._mark_lost(asked))
+
+    def _mark_lost(self, asked: Asked) -> None:
+        asked.lost = asked.error is None and not asked.keys
+
+    def fetch(self, master: str, slave: str, key_ids: list[str]) -> None:
+        site = self.scenery.sites[self.scenery.directory().homes[slave]]
+        attempts = [Fetched(key_id, slave) for key_id in key_ids]
+        self.fetched += attempts
+
+        def on_reply(reply) -> None:
+            for attempt, index in zip(attempts, range(len(attempts)), strict=True):
+                attempt.error = reply.error
+                if reply.keys is not None:
+                    assert reply.keys[index].key_id == attempt.key_id
+                    attempt.key = reply.keys[index].key.reveal()
+
+        if site.up:
+            site.hand_in(site.life, lambda driver: driver.fetch(slave, master, key_ids, on_reply))
+        else:
+            for attempt in attempts:
+                attempt.lost = True
+
+    def _tried(self) -> set[tuple[str, str]]:
+        """Keys that were asked for; a KME that says 503 was not there yet."""
+        return {(a.key_id, a.slave) for a in self.fetched if not isinstance(a.error, UnavailableError)}
+
+    def settle_lost(self) -> None:
+        """Nothing runs any more: attempts without an answer died with their node."""
+        for attempt in self.fetched:
+            attempt.lost |= attempt.key is None and attempt.error is None
+
+    def random_requests(self, count: int, seconds: float, *, fetch: float = 0.5) -> None:
+        """Requests of all permitted pairs, spread over the time; half of the keys are fetched soon, others at the end."""
+        random = self.world.random
+        pairs = [(f"sae-{e.source}-{k}", f"sae-{e.destination}-{k}") for e in self.scenery.paths for k in (0, 1)]
+        local = random.choice(self.scenery.names)
+        pairs.append((f"sae-{local}-0", f"sae-{local}-1"))
+        for _ in range(count):
+            master, slave = random.choice(pairs)
+            number = random.choice((1, 1, 1, 3, 10))
+            size = random.choice((128, 256, 256, 512, 2048))
+            self.world.after(
+                random.uniform(0, seconds), lambda m=master, s=slave, n=number, z=size: self.ask(m, s, n, z)
+            )
+        for _ in range(count):
+            self.world.after(random.uniform(1, seconds + 1), lambda: self._fetch_some(fetch))
+
+    def _fetch_some(self, chance: float) -> None:
+        tried = self._tried()
+        for asked in self.asked:
+            fresh = [key_id for key_id in asked.keys if (key_id, asked.slave) not in tried]
+            if fresh and self.world.chance(chance):
+                self.fetch(asked.master, asked.slave, fresh)
+                return
+
+    def fetch_rest(self) -> None:
+        """Every key that nobody has tried to fetch yet."""
+        tried = self._tried()
+        for asked in self.asked:
+            fresh = [key_id for key_id in asked.keys if (key_id, asked.slave) not in tried]
+            if fresh:
+                self.fetch(asked.master, asked.slave, fresh)
+
+    def fetch_all_again(self) -> None:
+        """Every key that was fetched, once more: nobody may get it."""
+        for attempt in [attempt for attempt in self.fetched if attempt.key is not None]:
+            master = next(asked.master for asked in self.asked if attempt.key_id in asked.keys)
+            self.fetch(master, attempt.slave, [attempt.key_id])

@@ -1,0 +1,108 @@
+"""The network between sites: it drops, doubles, delays and reorders, and keeps everything that was ever sent."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from quiver.domain.messages import Item
+from quiver.domain.outbox import Message
+from quiver.protocols.peer import decode_message, encode_message
+from quiver.protocols.peer_answers import decode_answers, encode_answers
+
+from .world import World
+
+TIMEOUT = 2.0
+
+
+class Sent(NamedTuple):
+    """One recorded message; `items` is empty for answers."""
+
+    time: float
+    sender: str
+    receiver: str
+    kind: str
+    items: tuple[Item, ...]
+    body: bytes
+
+
+class Transport:
+    """Carries messages between sites, `pool` at a time from each to each."""
+
+    def __init__(self, world: World, *, drop=0.0, double=0.0, slow=0.0, pool=2):
+        self.world = world
+        self.drop, self.double, self.slow, self.pool = drop, double, slow, pool
+        self.sites = {}
+        self.record: list[Sent] = []
+        self.cut: set[frozenset[str]] = set()
+        self.tamper: Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]] | None = None
+        self._busy: dict[tuple[str, str], int] = {}
+        self._queues: dict[tuple[str, str], deque] = {}
+
+    def calm(self) -> None:
+        """No faults from now on."""
+        self.drop = self.double = self.slow = 0.0
+        self.cut.clear()
+        self.tamper = None
+
+    def _delay(self) -> float:
+        random = self.world.random
+        if random.random() < self.slow:
+            return random.uniform(0.2, 6.0)
+        return random.uniform(0.001, 0.03)
+
+    def send(self, site, message: Message) -> None:
+        pair = (site.name, message.peer)
+        if self._busy.get(pair, 0) >= self.pool:
+            self._queues.setdefault(pair, deque()).append((site, site.life, message))
+        else:
+            self._launch(site, message)
+
+    def _launch(self, site, message: Message) -> None:
+        world, pair, life = self.world, (site.name, message.peer), site.life
+        self._busy[pair] = self._busy.get(pair, 0) + 1
+        body = encode_message(message.kind, message.header, message.items)
+        header, items = decode_message(message.kind, body)
+        self.record.append(Sent(world.now(), *pair, message.kind, items, body))
+        if self.tamper is not None:
+            items = self.tamper(*pair, items)
+        finished = [False]
+
+        def finish(body: bytes | None) -> None:
+            if finished[0]:
+                return
+            finished[0] = True
+            self._free(pair)
+            if body is None:
+                site.hand_in(life, lambda driver: driver.failed(message))
+            else:
+                header, answers = decode_answers(message.kind, body)
+                site.hand_in(life, lambda driver: driver.answered(message, header, answers))
+
+        world.after(TIMEOUT, lambda: finish(None))
+        if frozenset(pair) in self.cut or world.chance(self.drop):
+            return
+        world.after(self._delay(), lambda: self._arrive(message.kind, pair, header, items, finish))
+        if world.chance(self.double):
+            world.after(self._delay(), lambda: self._arrive(message.kind, pair, header, items, finish))
+
+    def _arrive(self, kind: str, pair: tuple[str, str], header, items: tuple[Item, ...], finish) -> None:
+        sender, receiver = pair[0], self.sites[pair[1]]
+        if not receiver.up:
+            self.world.after(self._delay(), lambda: finish(None))
+            return
+
+        def respond(header, answers) -> None:
+            answer = encode_answers(kind, header, answers)
+            self.record.append(Sent(self.world.now(), receiver.name, sender, kind, (), answer))
+            if frozenset((sender, receiver.name)) not in self.cut and not self.world.chance(self.drop):
+                self.world.after(self._delay(), lambda: finish(answer))
+
+        receiver.hand_in(receiver.life, lambda driver: driver.receive(sender, kind, header, items, respond))
+
+    def _free(self, pair: tuple[str, str]) -> None:
+        self._busy[pair] -= 1
+        queue = self._queues.get(pair)
+        while queue and self._busy[pair] < self.pool:
+            site, life, message = queue.popleft()
+            if site.life == life:
+                self._launch(site, message)

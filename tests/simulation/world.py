@@ -1,0 +1,37 @@
+"""Virtual time and seeded randomness."""
+
+import heapq
+import random
+from collections.abc import Callable
+
+
+class World:
+    """An event queue; time passes only between events."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.random = random.Random(seed)
+        self._entropy = random.Random(f"entropy {seed}")
+        self._time = 1000.0
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        return self._time
+
+    def draw(self, count: int) -> bytes:
+        return self._entropy.randbytes(count)
+
+    def after(self, delay: float, event: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (self._time + delay, self._count, event))
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def run(self, seconds: float) -> None:
+        until = self._time + seconds
+        while self._queue and self._queue[0][0] <= until:
+            self._time, _, event = heapq.heappop(self._queue)
+            event()
+        self._time = until
