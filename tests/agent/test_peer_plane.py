@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from quiver.agent.peer_client import PeerAddress, PeerClient, PeerTimes
+from quiver.agent.peer_client import PeerClient, PeerTimes
 from quiver.agent.peer_plane import PeerPlane, Receive
 from quiver.domain import limits
 from quiver.domain.errors import RemoteError, StorageError
@@ -32,6 +33,12 @@ OUR_HEADER = Header(incarnation="4d" * 16, run="5e" * 16, number=7, mac="6f" * 3
 FLOOR = Floor(key="a-d/1/1", digest="70" * 32, floor=3, settled=900)
 NODES = {"a", "b"}
 ONCE = settings(phases=[Phase.generate], database=None, derandomize=True)
+
+
+@dataclass
+class Address:
+    host: str
+    port: int
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +65,17 @@ async def done(sender: str, kind: str, header: Header, items: tuple[Item, ...]) 
 
 
 @contextlib.asynccontextmanager
-async def node(network: Network, name: str, handler: Handler) -> AsyncIterator[PeerAddress]:
+async def node(network: Network, name: str, handler: Handler) -> AsyncIterator[Address]:
     context = tls.peer_server(network.get("node", name), network.lab.nodes_trust)
     server = HttpServer(handler, plane="peer", host="127.0.0.1", tls=context, body_limit=limits.PEER_BODY)
     await server.start()
     try:
-        yield PeerAddress(*server.address)
+        yield Address(*server.address)
     finally:
         await server.stop()
 
 
-def client(network: Network, name: str, nodes: Mapping[str, PeerAddress], **options: Any) -> PeerClient:
+def client(network: Network, name: str, nodes: Mapping[str, Address], **options: Any) -> PeerClient:
     return PeerClient(tls.peer_client(network.get("node", name), network.lab.nodes_trust), nodes, **options)
 
 
@@ -246,7 +253,7 @@ def test_a_peer_that_is_dead_or_unknown_is_a_remote_error(network: Network) -> N
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]  # free again when the listener is closed
-        async with client(network, "b", {"a": PeerAddress("127.0.0.1", port)}) as sender:
+        async with client(network, "b", {"a": Address("127.0.0.1", port)}) as sender:
             with pytest.raises(RemoteError, match="floor to a") as refused:
                 await sender.send("a", "floor", OUR_HEADER, [FLOOR])
             assert refused.value.status == 0
@@ -260,7 +267,7 @@ def test_a_peer_that_never_answers_holds_up_nobody_else(network: Network) -> Non
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, nobody speaks TLS
             async with node(network, "a", PeerPlane(done, NODES)) as address:
-                nodes = {"a": address, "c": PeerAddress("127.0.0.1", silent.getsockname()[1])}
+                nodes = {"a": address, "c": Address("127.0.0.1", silent.getsockname()[1])}
                 async with client(network, "b", nodes) as sender:
                     waiting = [asyncio.create_task(sender.send("c", "floor", OUR_HEADER, [FLOOR])) for _ in range(8)]
                     for _ in range(4):
@@ -356,7 +363,7 @@ def test_messages_leave_from_the_planes_own_address(network: Network) -> None:
             writer.close()
 
         server = await asyncio.start_server(handshake, "127.0.0.1", 0)
-        nodes = {"a": PeerAddress(*server.sockets[0].getsockname()[:2])}
+        nodes = {"a": Address(*server.sockets[0].getsockname()[:2])}
         async with client(network, "b", nodes, source="127.0.0.9") as sender:
             with pytest.raises(RemoteError):
                 await sender.send("a", "floor", OUR_HEADER, [FLOOR])

@@ -9,7 +9,7 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import aiohttp
 import msgspec
@@ -30,7 +30,7 @@ _DIRECT: Final = 1 << 20  # bytes; aiohttp writes a longer body piece by piece, 
 _SHOWN: Final = 160  # characters of what the other side said
 
 
-class PeerAddress(msgspec.Struct, frozen=True):
+class PeerAddress(Protocol):
     """Where a node's peer plane listens: an IPv4 or IPv6 address or a DNS name, and a port."""
 
     host: str
