@@ -19,22 +19,20 @@ private_key = "kme-a.key"
 clients_ca = "ca.pem"
 """
 
-import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.protocols.etsi014_urls import check_sae_id
+from quiver.protocols.toml import decode_toml
 from quiver.qkd.channel import Fibre
 from quiver.qkd.kme import End
 from quiver.qkd.profiles import LINK_NAME, Profile, profile_named
 
 __all__ = ["EndConfig", "LinkConfig", "parse_link", "read_link"]
-
-_PLACE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 
 
 class EndConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,27 +76,13 @@ class LinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return Fibre(length_km=self.length_km, loss_db_per_km=self.loss_db_per_km, extra_loss_db=self.extra_loss_db)
 
 
-def _explain(error: msgspec.ValidationError) -> str:
-    match = _PLACE.match(str(error))
-    what, where = (match["what"], match["where"]) if match else (str(error), "")
-    if "unknown field" in what:
-        kind = EndConfig if where else LinkConfig
-        what += f"; allowed are {', '.join(kind.__struct_fields__)}"
-    return f"{where + ': ' if where else ''}{what}"
-
-
 def parse_link(text: str, base: Path) -> LinkConfig:
     """A link's configuration from TOML, its paths made absolute with `base`.
 
     Raises:
         ConfigurationError: it is no TOML, or a key is unknown, missing or out of range; it names the key.
     """
-    try:
-        config = msgspec.toml.decode(text, type=LinkConfig)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(_explain(error)) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise ConfigurationError(f"no TOML: {error}") from None
+    config = decode_toml(text, LinkConfig)
     if not LINK_NAME.fullmatch(config.name):
         raise ConfigurationError("name: 1 to 64 letters, digits, '.', '_' and '-' are allowed")
     profile_named(config.profile)
