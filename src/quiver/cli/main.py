@@ -2,7 +2,7 @@
 
 import typer
 
-from quiver.cli import device, pki
+from quiver.cli import agent, device, pki
 
 app = typer.Typer(
     name="quiver",
@@ -10,6 +10,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Key management for quantum key distribution (QKD) networks.",
 )
+app.add_typer(agent.app)
 app.add_typer(device.app)
 app.add_typer(pki.app)
 

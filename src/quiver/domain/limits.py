@@ -18,6 +18,7 @@ SAE_ID_LENGTH: Final = 128  # characters
 SLAVES_PER_REQUEST: Final = 16  # SAEs that share one key
 WAITING_REQUESTS: Final = 1024  # requests that wait for pad; more are refused at once
 DELIVERY_WAIT: Final = 2.0  # seconds
+DELIVERY_WAIT_MAX: Final = 60.0  # seconds; HTTP clients and proxies rarely wait longer for an answer
 
 # --- Between nodes and towards devices ---
 PEER_BODY: Final = 4 * KIB * KIB  # bytes; 64 blocks of 32 KiB in base64
@@ -50,6 +51,7 @@ SEGMENT_MAX: Final = 64 * KIB  # bytes; keeps one hand-over under a second on a 
 SEGMENT_TIME: Final = 10.0  # seconds of keys after which a smaller segment is handed over
 LINK_CHECK: Final = 16  # bytes at a segment's start that its check spends (Poly1305's s)
 PAD_LEVEL: Final = 1024 * KIB  # bytes per direction; the default of a link's level
+PAD_LEVEL_MAX: Final = 8 * KIB * KIB  # bytes per direction; two of them fit into SEGMENTS_PER_LINK of the smallest
 SEGMENTS_PER_LINK: Final = 4096  # records; 16 MiB of the smallest segments
 HANDOVERS_OPEN: Final = 4  # segments of one link under hand-over at a time
 ACCEPTED_HOLES: Final = 256  # separate intervals of one segment; more are refused until some merge

@@ -1,0 +1,181 @@
+"""What is wrong with an agent's configuration and its files, found before the agent starts."""
+
+import datetime
+import ipaddress
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from quiver.agent.addresses import ListenAddress
+from quiver.agent.config import AgentConfig
+from quiver.domain.errors import ConfigurationError
+from quiver.identity.registry import describe
+from quiver.net import tls
+
+__all__ = ["check"]
+
+PQ: Final = "ML-DSA-65"
+
+
+def check(config: AgentConfig, *, now: datetime.datetime | None = None) -> list[str]:
+    """Everything that would keep an agent from doing its work, one line each; empty where nothing was found.
+
+    Reads files and changes none; calls nobody.
+
+    Args:
+        config: of the agent.
+        now: the moment (UTC) at which certificates have to be valid; None for the present.
+    """
+    moment = now or datetime.datetime.now(datetime.UTC)
+    parts = (_state(config), _planes(config), _certificates(config, moment), _trust(config), _directory(config))
+    return [finding for part in parts for finding in part]
+
+
+def _state(config: AgentConfig) -> Iterator[str]:
+    for path, allowed in ((config.node.state, 0o700), (config.database, 0o600), (config.mac_key, 0o600)):
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield f"[node] state: others may use {path}; chmod {allowed:o} it"
+    if config.node.state.exists() and not config.node.state.is_dir():
+        yield f"[node] state: {config.node.state} is no directory"
+
+
+# --- planes -------------------------------------------------------------------------------------------------------
+
+
+def _planes(config: AgentConfig) -> Iterator[str]:
+    """Each plane's TLS files load, and no two planes listen on one address."""
+    contexts: Final[dict[str, Callable[[], object]]] = {
+        "peer": lambda: tls.peer_server(config.peer.credentials, config.peer.trust),
+        "sae": lambda: tls.sae_server(
+            config.sae.classical, config.sae.post_quantum, config.sae.trust, require_pq=config.sae.require_pq
+        ),
+        "device": lambda: tls.device_client(config.device.credentials, config.device.trust),
+    }
+    for plane, make in contexts.items():
+        try:
+            make()
+        except ConfigurationError as error:
+            yield f"[{plane}] {error.message}"
+    places = {"peer": config.peer.listen, "sae": config.sae.listen}
+    if config.metrics is not None:
+        places["metrics"] = config.metrics.listen
+    for (one, here), (other, there) in combinations(places.items(), 2):
+        if _collide(here, there):
+            yield f"[{other}] listen: {there} is [{one}]'s already; each plane needs an address of its own"
+
+
+def _collide(one: ListenAddress, other: ListenAddress) -> bool:
+    if one.port != other.port or one.port == 0:
+        return False
+    first, second = ipaddress.ip_address(one.host), ipaddress.ip_address(other.host)
+    return first == second or first.is_unspecified or second.is_unspecified
+
+
+# --- certificates -------------------------------------------------------------------------------------------------
+
+
+class _Need(msgspec.Struct, frozen=True):
+    """What a certificate has to be.
+
+    Attributes:
+        where: its field.
+        path: its file.
+        name: the URI that it must have.
+        usages: what it must be good for.
+        classical: it is for parties that know no ML-DSA, and may come from a foreign authority, without a name of ours.
+    """
+
+    where: str
+    path: Path
+    name: str
+    usages: tuple[str, ...]
+    classical: bool = False
+
+
+def _certificates(config: AgentConfig, now: datetime.datetime) -> Iterator[str]:
+    """Each certificate names this node in its role, is of the right kind and valid."""
+    node, kme = tls.quiver_uri("node", config.node.id), tls.quiver_uri("kme", config.node.id)
+    yield from _certificate(_Need("[peer] certificate", config.peer.certificate, node, ("client", "server")), now)
+    yield from _certificate(_Need("[sae] pq_certificate", config.sae.pq_certificate, kme, ("server",)), now)
+    if config.sae.classical is not None:
+        path = config.sae.classical.certificate
+        yield from _certificate(_Need("[sae] certificate", path, kme, ("server",), classical=True), now)
+    path = config.device.certificate
+    yield from _certificate(_Need("[device] certificate", path, node, ("client",), classical=True), now)
+
+
+def _certificate(need: _Need, now: datetime.datetime) -> Iterator[str]:
+    try:
+        facts = describe(need.path, now=now)[0]
+    except ConfigurationError:
+        return  # its plane could not load it and has said so
+    where = f"{need.where}: {need.path}"
+    ours = [uri for uri in facts["uris"] if uri.lower().startswith("urn:quiver:")]
+    if ours != [need.name] and (ours or not need.classical):
+        yield f"{where} names {', '.join(ours) or facts['subject'] or 'nobody'}; {need.name} is needed"
+    if need.classical and facts["key"].startswith("ML-DSA"):
+        yield f"{where} has a key of {facts['key']}; a classical one is needed"
+    if not need.classical and facts["key"] != PQ:
+        yield f"{where} has a key of {facts['key']}; {PQ} is needed"
+    if facts["state"] != "valid":
+        yield f"{where} is {facts['state']} (valid from {facts['not_before']} to {facts['not_after']})"
+    missing = [usage for usage in need.usages if usage not in facts["usages"]]
+    if missing and (facts["usages"] or not need.classical):
+        yield f"{where} may not be used as {' and '.join(missing)} (extended key usage)"
+
+
+def _trust(config: AgentConfig) -> Iterator[str]:
+    """This node's own certificate is of the authority that it asks others for; no two planes trust the same authority."""
+    planes = {"peer": [config.peer.trust], "sae": list(config.sae.trust), "device": [config.device.trust]}
+    bundles = {plane: [one for path in paths for one in _authorities(path)] for plane, paths in planes.items()}
+    own = _authorities(config.peer.certificate)[:1]
+    if own and bundles["peer"] and not any(_issued(own[0], authority) for authority in bundles["peer"]):
+        yield f"[peer] trust: no authority in {config.peer.trust} has issued {config.peer.certificate}"
+    for (one, here), (other, there) in combinations(bundles.items(), 2):
+        for shared in here:
+            if shared in there:
+                name = shared.subject.rfc4514_string()
+                yield f"[{other}] trust: {name} is trusted on [{one}] too; each plane needs an authority of its own"
+
+
+def _authorities(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return []  # its plane could not load it and has said so
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+# --- directory ----------------------------------------------------------------------------------------------------
+
+
+def _directory(config: AgentConfig) -> Iterator[str]:
+    """Every node that this one speaks with has an address, every SAE of a permitted pair has a home."""
+    directory: Final = config.directory
+    known: Final = {config.node.id, *directory.nodes}
+    reasons: dict[str, str] = {}  # node without an address → who needs it
+    for link in config.links:
+        reasons.setdefault(link.neighbour, f"link {link.id}")
+    for entry in config.paths:
+        for node in entry.nodes:
+            reasons.setdefault(node, f"path {entry.key}")
+    for sae, node in directory.saes.items():
+        reasons.setdefault(node, f"SAE {sae}")
+    for node, reason in reasons.items():
+        if node not in known:
+            yield f"[directory] nodes: {node} has no peer address; {reason} needs it"
+    homeless = dict.fromkeys(sae for pair in directory.permitted for sae in pair if sae not in directory.saes)
+    for sae in homeless:
+        yield f"[directory] saes: {sae} has no home node, but stands in permitted"

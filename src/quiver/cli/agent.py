@@ -1,0 +1,48 @@
+"""`quiver agent`: the key management agent of a trusted node."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quiver.agent.config import read_agent
+from quiver.agent.config_check import check as findings_in
+from quiver.domain.errors import ConfigurationError
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="agent",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="The key management agent of a trusted node.",
+)
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="TOML file of the agent.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")] = False,
+) -> None:
+    """Look for mistakes in an agent's configuration and its files; nothing is started and nothing is changed.
+
+    Exit code 1 where something was found.
+    """
+    node: str | None = None
+    summary = ""
+    try:
+        agent = read_agent(config)
+        node = agent.node.id
+        summary = f"{config}: node {node}, {len(agent.links)} links, {len(agent.paths)} paths: no mistake found\n"
+        findings = findings_in(agent)
+    except ConfigurationError as error:
+        findings = [error.message]
+    if as_json:
+        sys.stdout.write(json.dumps({"config": str(config), "node": node, "ok": not findings, "findings": findings}))
+        sys.stdout.write("\n")
+    else:
+        sys.stdout.write("".join(f"{finding}\n" for finding in findings) or summary)
+    if findings:
+        raise typer.Exit(1)
