@@ -15,11 +15,10 @@ from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-import msgspec
-from yarl import URL
 
 from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.domain.limits import DEVICE_BODY
+from quiver.net.http_client import CallError, CallFailure, HttpClient, Timeouts
 from quiver.protocols import etsi014
 from quiver.protocols.etsi014 import KeyContainer, KeyIDs, KeyRequest
 from quiver.protocols.etsi014_urls import Method, key_ids_query, key_request_query, path_of
@@ -32,13 +31,6 @@ AT_ONCE: Final = 8  # GET requests under way for one list of key_IDs
 KEYS_PER_REQUEST_AT_MOST: Final = 4096  # whatever a device announces
 SHOWN: Final = 120  # characters of a device's own message
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_]{16,}")
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds to connect (with the TLS handshake), and for the whole call."""
-
-    connect: float = 5.0
-    total: float = 15.0
 
 
 class DeviceClient:
@@ -70,20 +62,20 @@ class DeviceClient:
         timeouts: Timeouts | None = None,
     ) -> None:
         try:
-            self._url = URL(url)
             self._paths = {method: path_of(method, peer_sae_id) for method in Method}
-        except (ValueError, RequestError) as error:
+        except RequestError as error:
             raise ConfigurationError(f"device: {error}") from None
-        if self._url.scheme != "https" or not self._url.host or self._url.path not in {"", "/"}:
-            raise ConfigurationError(f"device url: {url!r} is not allowed; https://host:port is")
-        self._tls = tls
-        self._server_name = server_name
-        self._session = session
-        self._own_session = session is None
+        self._http = HttpClient(
+            url,
+            tls=tls,
+            body_limit=DEVICE_BODY,
+            what="device",
+            session=session,
+            server_name=server_name,
+            timeouts=timeouts,
+        )
         self._dialect = dialect or Dialect()
-        timeouts = timeouts or Timeouts()
         self._most: int | None = None  # keys per request, once the device told
-        self._timeout = aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect)
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,9 +87,7 @@ class DeviceClient:
 
     async def close(self) -> None:
         """Close the connections, where they are ours."""
-        if self._own_session and self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._http.close()
 
     async def status(self) -> DeviceStatus:
         """Get status (clause 5.2).
@@ -188,46 +178,16 @@ class DeviceClient:
         Raises:
             DeviceError: anything else came, or nothing.
         """
-        if self._session is None:
-            self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
-        url = URL(f"{self._url.origin()}{self._paths[method]}{'?' if query else ''}{query}", encoded=True)
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        target = f"{self._paths[method]}{'?' if query else ''}{query}"
         try:
-            async with self._session.request(
-                verb,
-                url,
-                data=body,
-                headers=headers,
-                ssl=self._tls if self._tls is not None else True,
-                server_hostname=self._server_name,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as answer:
-                received = await _limited(answer)
-                if answer.status == 200:
-                    return received
-                raise _refusal(method, answer.status, received)
-        except TimeoutError:
-            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: no answer in time") from None
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: TLS: {_words(str(error))}") from None
-        except aiohttp.ClientPayloadError:
-            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: the answer broke off") from None
-        except aiohttp.ClientResponseError:
-            raise DeviceError(Failure.MALFORMED, f"{method.value}: the answer is not HTTP/1.1") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise DeviceError(Failure.UNREACHABLE, f"{method.value}: {type(error).__name__}") from None
-
-
-async def _limited(answer: aiohttp.ClientResponse) -> bytes:
-    received = bytearray()
-    async for chunk in answer.content.iter_any():
-        received += chunk
-        if len(received) > DEVICE_BODY:
-            raise DeviceError(Failure.MALFORMED, f"more than {DEVICE_BODY} bytes", status=answer.status)
-    return bytes(received)
+            status, received = await self._http.call(verb, target, body)
+        except CallError as error:
+            bad = error.failure in {CallFailure.NOT_HTTP, CallFailure.TOO_LONG}
+            failure = Failure.MALFORMED if bad else Failure.UNREACHABLE
+            raise DeviceError(failure, f"{method.value}: {_words(error.message)}", status=error.status) from None
+        if status != 200:
+            raise _refusal(method, status, received)
+        return received
 
 
 def _container(method: Method, body: bytes) -> KeyContainer:
