@@ -2,7 +2,8 @@
 
 import typer
 
-from quiver.cli import agent, device, pki
+from quiver.cli import agent, device, key, pki
+from quiver.net import log
 
 app = typer.Typer(
     name="quiver",
@@ -10,8 +11,17 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Key management for quantum key distribution (QKD) networks.",
 )
+
+
+@app.callback()
+def prepare() -> None:
+    """Before any command: logs go to stderr, warnings and errors only. A command that serves asks for more."""
+    log.configure("WARNING")
+
+
 app.add_typer(agent.app)
 app.add_typer(device.app)
+app.add_typer(key.app)
 app.add_typer(pki.app)
 
 

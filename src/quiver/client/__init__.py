@@ -1,1 +1,7 @@
-"""An SAE's library: ETSI GS QKD 014 over mutual TLS."""
+"""The library of an SAE: status and keys of its KME over ETSI GS QKD 014."""
+
+from quiver.client.kme import KmeClient
+from quiver.net.http_client import Timeouts
+from quiver.net.tls_policy import Credentials
+
+__all__ = ["Credentials", "KmeClient", "Timeouts"]

@@ -4,6 +4,7 @@ Whatever goes wrong on the way is a `CallError` with its class; what a status me
 """
 
 import enum
+import os
 import ssl
 from typing import Final
 
@@ -160,7 +161,9 @@ def _failed(error: Exception) -> CallError:
         case aiohttp.ClientResponseError():
             return CallError(CallFailure.NOT_HTTP)
         case aiohttp.ClientConnectorError():
-            return CallError(CallFailure.UNREACHABLE, error.strerror or type(error.os_error).__name__)
+            number = error.os_error.errno or 0  # asyncio's own words for it lack the reason
+            said = os.strerror(number) if number > 0 else error.strerror
+            return CallError(CallFailure.UNREACHABLE, said or type(error.os_error).__name__)
     return CallError(CallFailure.UNREACHABLE, type(error).__name__)
 
 

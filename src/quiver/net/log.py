@@ -27,6 +27,11 @@ def place_of(error: BaseException) -> str:
     return type(error).__name__ + (f" at {' < '.join(places)}" if places else "")
 
 
+def _named(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["logger"] = logger.name
+    return event
+
+
 def _without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Put the place of an exception where a formatter would put its text and its traceback."""
     found = event.pop("exc_info", None)
@@ -40,12 +45,30 @@ def _without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return event
 
 
+class _Stderr:
+    """Writes lines to whatever stderr is at that moment; stdout belongs to results."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name: Final = name
+
+    def msg(self, line: str) -> None:
+        """Write one event."""
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    log = debug = info = warning = error = critical = msg
+
+
 class _StandardHandler(logging.Handler):
-    """What libraries log by the standard library's way: the unformatted message, without its arguments."""
+    """What libraries log by the standard library's way: the first line of the unformatted message.
+
+    Arguments, and further lines (asyncio writes the repr of a failed task there), may repeat an exception's text.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         words: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
-        structlog.get_logger(record.name).log(record.levelno, str(record.msg), **words)
+        first = str(record.msg).partition("\n")[0]
+        structlog.get_logger(record.name).log(record.levelno, first, **words)
 
 
 def configure(level: str = "INFO") -> None:
@@ -54,12 +77,13 @@ def configure(level: str = "INFO") -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
+            _named,
             _without_text,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(default=repr),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(least, logging.WARNING), handlers=[_StandardHandler()], force=True)
