@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from quiver.agent.config import read_agent
 from quiver.agent.config_check import check as findings_in
-from quiver.domain.errors import ConfigurationError
+from quiver.agent.daemon import Listening, run_agent
+from quiver.domain.errors import ConfigurationError, QuiverError
+from quiver.net.log import configure
 
 __all__ = ["app"]
 
@@ -19,6 +22,23 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="The key management agent of a trusted node.",
 )
+
+
+@app.command()
+def run(config: Annotated[Path, typer.Argument(help="TOML file of the agent.")]) -> None:
+    """Run the agent until SIGINT or SIGTERM. One JSON line on stdout says where it listens; logs go to stderr."""
+    try:
+        agent = read_agent(config)
+        configure(agent.log.level)
+        uvloop.run(run_agent(agent, _print_line))
+    except QuiverError as error:
+        sys.stderr.write(f"quiver: {error.message}\n")
+        raise typer.Exit(1) from None
+
+
+def _print_line(values: Listening) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 @app.command()

@@ -16,6 +16,7 @@ KEY_BYTES_PER_REQUEST: Final = 64 * KIB  # bytes of key in one request: number Ã
 SAE_BODY: Final = 64 * KIB  # bytes; a Key IDs object of 128 entries has 7 KiB
 SAE_ID_LENGTH: Final = 128  # characters
 SLAVES_PER_REQUEST: Final = 16  # SAEs that share one key
+EVENTS: Final = 4096  # messages and requests that wait for an agent's next turn; more are refused at once
 WAITING_REQUESTS: Final = 1024  # requests that wait for pad; more are refused at once
 DELIVERY_WAIT: Final = 2.0  # seconds
 DELIVERY_WAIT_MAX: Final = 60.0  # seconds; HTTP clients and proxies rarely wait longer for an answer

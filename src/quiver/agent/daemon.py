@@ -1,0 +1,137 @@
+"""The agent as a process: planes, engine, database and devices of one configuration, until a signal ends it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from quiver.agent.config import AgentConfig
+from quiver.agent.engine import Engine
+from quiver.agent.peer_client import PeerClient
+from quiver.agent.peer_plane import PeerPlane
+from quiver.agent.sae_plane import SaePlane
+from quiver.agent.service import NodeService
+from quiver.domain import limits
+from quiver.domain.errors import ConfigurationError
+from quiver.identity.pki import write_new
+from quiver.net import tls
+from quiver.net.http_server import HttpServer
+from quiver.qkd.client import DeviceClient
+from quiver.store.sqlite import SqliteDatabase
+
+__all__ = ["Listening", "run_agent"]
+
+_log = structlog.get_logger("quiver.agent")
+_MAC_KEY: Final = 32  # bytes
+
+Listening = dict[str, str | int | None]
+
+
+def _mac_key(config: AgentConfig) -> bytes:
+    """The node's own key of its commit numbers; made at the first start, never beside a database that exists (rule 2).
+
+    Raises:
+        ConfigurationError: it is missing or no key.
+    """
+    path: Final = config.mac_key
+    if not path.exists():
+        if config.database.exists():
+            raise ConfigurationError(
+                f"{path}: missing beside a key database. Without it a rollback could not be noticed: put it back, or remove "
+                f"{config.database} too, which gives up all pads and keys in it"
+            )
+        write_new(path, os.urandom(_MAC_KEY), 0o600)
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    if len(key) != _MAC_KEY or path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{path}: {_MAC_KEY} bytes that only their owner may read are needed")
+    return key
+
+
+def _state_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"node.state: {path}: {error.strerror}") from None
+
+
+async def run_agent(config: AgentConfig, tell: Callable[[Listening], None]) -> None:
+    """Run an agent until SIGINT or SIGTERM.
+
+    Args:
+        config: its configuration.
+        tell: gets the agent's id, process id and URLs once it listens on all its planes.
+
+    Raises:
+        ConfigurationError: a file or an address is wrong; nothing was started.
+    """
+    tls.self_test()
+    _state_directory(config.node.state)
+    network, mac_key = config.network(), _mac_key(config)
+    sae_tls = tls.sae_server(
+        config.sae.classical, config.sae.post_quantum, config.sae.trust, require_pq=config.sae.require_pq
+    )
+    peer_tls = tls.peer_server(config.peer.credentials, config.peer.trust)
+    async with AsyncExitStack() as stack:
+        database = SqliteDatabase(config.database)
+        stack.callback(database.close)
+        nodes = config.directory.nodes
+        peers = await stack.enter_async_context(
+            PeerClient(tls.peer_client(config.peer.credentials, config.peer.trust), nodes, source=config.peer.source)
+        )
+        devices = {link.id: await stack.enter_async_context(_device(config, i)) for i, link in enumerate(config.links)}
+        engine = Engine(network, mac_key, database, peers, devices)
+        running = asyncio.create_task(engine.run())
+        stack.push_async_callback(_ended, running)
+        peer_plane = HttpServer(
+            PeerPlane(engine.receive, nodes),
+            plane="peer",
+            host=config.peer.listen.host,
+            port=config.peer.listen.port,
+            tls=peer_tls,
+            body_limit=limits.PEER_BODY,
+        )
+        listen = config.sae.listen
+        sae_plane = SaePlane(NodeService(engine), host=listen.host, port=listen.port, tls=sae_tls)
+        for plane in (peer_plane, sae_plane):
+            await plane.start()
+            stack.push_async_callback(plane.stop)
+        tell({"agent": network.node, "pid": os.getpid(), "peer_url": peer_plane.url, "sae_url": sae_plane.url})
+        await _signalled(running)
+        _log.info("agent stops", node=network.node)
+
+
+def _device(config: AgentConfig, index: int) -> DeviceClient:
+    device = config.links[index].device
+    return DeviceClient(
+        device.url,
+        device.peer_sae_id,
+        tls=tls.device_client(config.device.credentials, config.device.trust),
+        server_name=device.server_name,
+        dialect=device.dialect,
+    )
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _signalled(running: "asyncio.Task[None]") -> None:
+    """Until a signal comes, or the engine ends by itself, which is an error."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if running.done():
+        running.result()

@@ -1,0 +1,361 @@
+"""The engine: one node, its key database, its calls of other nodes and of devices, in one event loop.
+
+Turn after turn: take what has happened, let the node act, make it durable in a worker thread, let the effects out. What happens
+during a commit waits for the next turn, so that one fsync serves all who came meanwhile. When a commit fails, or the node's code
+does, the node is thrown away: everybody who waits gets 503, and a new one is made from the database under a new run id.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from quiver.agent.driver import Driver, Edges, Transaction
+from quiver.domain import limits, records
+from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
+from quiver.domain.errors import LimitError, QuiverError, RemoteError, StorageError, UnavailableError
+from quiver.domain.journal import Alarm
+from quiver.domain.messages import Answer, Header, Item
+from quiver.domain.network import Network
+from quiver.domain.node import Node
+from quiver.domain.outbox import Message
+from quiver.domain.reply import DeliveredKey, Reply
+from quiver.net.log import place_of
+from quiver.qkd.device import Device, DeviceError, Failure
+from quiver.store.database import KeyDatabase
+
+__all__ = ["Engine", "SystemClock", "SystemEntropy"]
+
+T = TypeVar("T")
+Event = Callable[[Driver], None]
+
+_log = structlog.get_logger("quiver.agent.engine")
+_SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks for
+_STATUS: Final = 30.0  # seconds between two readings of a device's status
+
+
+class Peers(Protocol):
+    """How messages reach other nodes."""
+
+    async def send(self, peer: str, kind: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
+        """Send a message and give its answers.
+
+        Raises:
+            RemoteError: none came.
+        """
+        ...
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic()
+
+
+class SystemEntropy:
+    """The operating system's random numbers."""
+
+    def draw(self, count: int) -> bytes:
+        """`count` fresh random bytes."""
+        return os.urandom(count)
+
+
+class Engine:
+    """Runs one node.
+
+    Args:
+        network: the node's configuration.
+        mac_key: the key of its commit numbers, 32 bytes (rule 2).
+        database: its key database; used by one worker thread at a time.
+        peers: towards other nodes.
+        devices: link → this end's device.
+    """
+
+    def __init__(
+        self, network: Network, mac_key: bytes, database: KeyDatabase, peers: Peers, devices: Mapping[str, Device]
+    ) -> None:
+        self._network: Final = network
+        self._mac_key: Final = mac_key
+        self._database: Final = database
+        self._peers: Final = peers
+        self._devices: Final = devices
+        self._worker: Final = ThreadPoolExecutor(1, "key-database")
+        self._driver: Driver | None = None
+        self._life = 0
+        self._facts: Final[dict[str, DeviceFacts]] = {}
+        self._inbox: list[Event] = []
+        self._wake: Final = asyncio.Event()
+        self._waiting: Final[set[asyncio.Future[object]]] = set()
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self.alarms: Final[dict[str, int]] = {}
+        self.commits = 0
+        self.restarts = 0
+
+    # --- what planes ask ------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The node, to look at.
+
+        Raises:
+            StorageError: there is none now; the key database cannot be read or written.
+        """
+        if self._driver is None:
+            raise StorageError("the key database of this KME cannot be used now")
+        return self._driver.node
+
+    async def receive(
+        self, sender: str, kind: str, header: Header, items: Sequence[Item]
+    ) -> tuple[Header, list[Answer]]:
+        """A message of another node; its answers, once they are durable.
+
+        Raises:
+            UnavailableError: nothing of it holds.
+        """
+        answered: asyncio.Future[tuple[Header, list[Answer]]] = asyncio.get_running_loop().create_future()
+
+        def respond(header: Header, answers: list[Answer]) -> None:
+            _resolve(answered, (header, answers))
+
+        return await self._settled(answered, lambda driver: driver.receive(sender, kind, header, items, respond))
+
+    async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
+        """New keys, as `Node.ask`.
+
+        Raises:
+            QuiverError: why not.
+        """
+        replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        asked: list[Reply] = []
+
+        def request(driver: Driver) -> None:
+            if not replied.done():
+                asked.append(driver.ask(master, slaves, count, size, partial(_resolve, replied)))
+
+        try:
+            return _keys(await self._settled(replied, request))
+        except asyncio.CancelledError:
+            if asked:
+                self._put(lambda driver: driver.node.abandon(asked[0]), self._life)
+            raise
+
+    async def fetch(self, caller: str, master: str, key_ids: Sequence[str]) -> list[DeliveredKey]:
+        """Keys by their key_IDs, as `Node.fetch`.
+
+        Raises:
+            QuiverError: why not.
+        """
+        replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def request(driver: Driver) -> None:
+            if not replied.done():
+                driver.fetch(caller, master, key_ids, partial(_resolve, replied))
+
+        return _keys(await self._settled(replied, request))
+
+    async def _settled(self, future: "asyncio.Future[T]", event: Event) -> T:
+        if self._driver is None:
+            raise StorageError("the key database of this KME cannot be used now")
+        if len(self._inbox) >= limits.EVENTS:
+            raise LimitError("this KME has too much to do now")
+        waiting: asyncio.Future[object] = future  # type: ignore[assignment]  # only its errors are set through this name
+        self._waiting.add(waiting)
+        try:
+            self._put(event, self._life)
+            return await future
+        finally:
+            self._waiting.discard(waiting)
+
+    def _put(self, event: Event, life: int) -> None:
+        """Something has happened for the node of this life; for an older one it is too late."""
+        if life == self._life:
+            self._inbox.append(event)
+            self._wake.set()
+
+    # --- turns ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        watches = [asyncio.create_task(self._watch(link)) for link in self._devices]
+        try:
+            while True:
+                await self._revive()
+                try:
+                    await self._turns()
+                except StorageError as error:
+                    _log.error("the key database failed", reason=error.message)
+                    self._lose(error)
+                except Exception as error:  # noqa: BLE001  # whatever went wrong, memory is no longer to be trusted
+                    _log.critical("the node failed and is made anew", exception=place_of(error))
+                    self._lose(UnavailableError("this KME had to start anew"))
+                    await asyncio.sleep(limits.REPEAT_FIRST)
+        finally:
+            for task in (*watches, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*watches, *self._tasks, return_exceptions=True)
+            self._lose(UnavailableError("this KME stops"))
+            self._worker.shutdown()
+
+    async def _revive(self) -> None:
+        """Make the node from the database; try until that works."""
+        pause = limits.REPEAT_FIRST
+        while True:
+            try:
+                number, kept = await self._in_worker(self._load)
+                break
+            except StorageError as error:
+                _log.error("the key database cannot be read", reason=error.message)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, limits.REPEAT_MOST)
+        node = Node(self._network, self._mac_key, kept, number, SystemClock(), SystemEntropy())
+        life = self._life
+        edges = Edges(
+            lambda message: self._start(self._send(message, life)),
+            lambda call: self._start(self._call(call, life)),
+            self._alarm,
+        )
+        self._driver = Driver(node, edges)
+        for link, device_facts in self._facts.items():
+            node.facts(link, device_facts)
+        _log.info("node started", node=self._network.node, commit=number, records=len(kept))
+
+    def _load(self) -> tuple[int, list[records.Record]]:
+        kept = [
+            records.decode(kind, body, secret.reveal() if secret is not None else None)
+            for kind, _, body, secret in self._database.load()
+        ]
+        return self._database.number, kept
+
+    async def _in_worker(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    async def _turns(self) -> None:
+        driver = self._driver
+        assert driver is not None
+        while True:
+            events, self._inbox = self._inbox, []
+            self._wake.clear()
+            for event in events:
+                event(driver)
+            transaction = driver.turn()
+            if transaction is not None:
+                driver.committed(await self._in_worker(partial(self._commit, transaction)))
+                self.commits += 1
+            for effect in driver.effects():
+                effect()
+            await self._rest(driver)
+
+    def _commit(self, transaction: Transaction) -> int:
+        return self._database.commit(transaction.writes, transaction.audit)
+
+    async def _rest(self, driver: Driver) -> None:
+        """Until something happens or is due. What has happened meanwhile still lets other tasks run first."""
+        if self._wake.is_set():
+            await asyncio.sleep(0)
+            return
+        seconds = max(_SHORTEST, driver.node.due - time.monotonic())
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+        await self._wake.wait()
+        timer.cancel()
+
+    def _lose(self, error: QuiverError) -> None:
+        """The node is gone: whoever waits is refused, what still comes for it is not heard."""
+        self._driver = None
+        self._life += 1
+        self.restarts += 1
+        self._inbox.clear()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(type(error)(error.message))
+
+    # --- effects --------------------------------------------------------------------------------------------------
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, message: Message, life: int) -> None:
+        try:
+            header, answers = await self._peers.send(message.peer, message.kind, message.header, message.items)
+        except RemoteError as error:
+            _log.debug("no answer", peer=message.peer, kind=message.kind, reason=error.message)
+            self._put(lambda driver: driver.failed(message), life)
+        else:
+            self._put(lambda driver: driver.answered(message, header, answers), life)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self.alarms[alarm.name] = self.alarms.get(alarm.name, 0) + 1
+        _log.error("alarm", alarm=alarm.name, **alarm.facts)
+
+    # --- devices --------------------------------------------------------------------------------------------------
+
+    async def _call(self, call: DeviceGet | DeviceFetch, life: int) -> None:
+        if isinstance(call, DeviceGet):
+            await self._get(call, life)
+        else:
+            await self._fetch(call, life)
+
+    async def _get(self, call: DeviceGet, life: int) -> None:
+        try:
+            keys = await self._devices[call.link].get_keys(call.number)
+        except DeviceError as error:
+            _log.info("device gave no keys", link=call.link, reason=error.message)
+            self._put(lambda driver: driver.node.refused(call.link), life)
+        else:
+            found = [(key.key_id, key.key) for key in keys]
+            self._put(lambda driver: driver.node.got(call.link, found), life)
+
+    async def _fetch(self, call: DeviceFetch, life: int) -> None:
+        try:
+            keys = await self._devices[call.link].get_keys_by_id(call.key_ids)
+        except DeviceError as error:
+            again = error.failure not in (Failure.MALFORMED, Failure.UNAUTHORIZED)
+            _log.info("device gave no keys by their key_IDs", link=call.link, reason=error.message)
+            self._put(lambda driver: driver.node.fetch_failed(call, again=again), life)
+        else:
+            found = [(key.key_id, key.key) for key in keys]
+            self._put(lambda driver: driver.node.fetched(call, found), life)
+
+    async def _watch(self, link: str) -> None:
+        """Read a device's status, at first until it answers, then from time to time."""
+        pause = limits.REPEAT_FIRST
+        while True:
+            try:
+                status = (await self._devices[link].status()).status
+            except DeviceError as error:
+                _log.warning("device does not tell its status", link=link, reason=error.message)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, limits.REPEAT_MOST)
+                continue
+            facts = DeviceFacts(key_size=status.key_size, most=max(1, status.max_key_per_request))
+            self._facts[link] = facts
+            self._put(partial(_note_facts, link=link, facts=facts), self._life)
+            pause = limits.REPEAT_FIRST
+            await asyncio.sleep(_STATUS)
+
+
+def _note_facts(driver: Driver, *, link: str, facts: DeviceFacts) -> None:
+    driver.node.facts(link, facts)
+
+
+def _resolve(future: "asyncio.Future[T]", value: T) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _keys(reply: Reply) -> list[DeliveredKey]:
+    if reply.error is not None:
+        raise reply.error
+    assert reply.keys is not None
+    return reply.keys
