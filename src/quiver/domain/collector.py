@@ -86,6 +86,7 @@ class Collector:
         self._gathered: list[_Fresh] = []
         self._since = 0.0
         self._getting = False
+        self._asked = 0  # keys, with the last *Get key*
         self._pause_until = 0.0
         self._pause = limits.REPEAT_FIRST
         self._fetches: Final[dict[str, _Fetch]] = {}
@@ -109,7 +110,8 @@ class Collector:
             self._getting = True
             missing = self._target() - sum(len(fresh.key) for fresh in self._gathered)
             number = -(-missing * 8 // self.facts.key_size)
-            made.append(DeviceGet(self.link.id, max(1, min(self.facts.most, number))))
+            self._asked = max(1, min(self.facts.most, number))
+            made.append(DeviceGet(self.link.id, self._asked))
         for segment, fetch in self._fetches.items():
             if not fetch.flying and fetch.again_at <= now and self.facts is not None:
                 fetch.flying = True
@@ -139,7 +141,7 @@ class Collector:
         return not full and level + limits.SEGMENT_MIN <= self.link.level
 
     def got(self, keys: Sequence[QkdKey]) -> None:
-        """The device has answered *Get key*; no key at all counts as a refusal."""
+        """The device has answered *Get key*; no key at all counts as a refusal, fewer than asked for say that it is dry."""
         if not keys:
             self.refused()
             return
@@ -154,7 +156,10 @@ class Collector:
                 self._context.journal.alarm("key-repeated", link=self.link.id)
             else:
                 self._gathered.append(fresh)
-        self._announce_if_full(now, dry=False)
+        dry = len(keys) < self._asked
+        if dry:
+            self._pause_until = now + limits.REPEAT_FIRST  # not a call for each single key that it makes
+        self._announce_if_full(now, dry=dry)
 
     def refused(self) -> None:
         """The device has refused *Get key*, or did not answer: ask again later, less and less often."""

@@ -82,7 +82,7 @@ class Outbox:
         made = []
         for channel, entries in self._waiting.items():
             peer, kind = channel
-            if channel in self._busy or not entries or not (kind in MEETING or self._met(peer)):
+            if not entries or channel in self._busy or not (kind in MEETING or self._met(peer)):
                 continue
             chosen = list(_first(entry for entry in entries.values() if entry.due <= now))
             if chosen:
@@ -103,7 +103,7 @@ class Outbox:
         moments = [
             entry.due
             for channel, entries in self._waiting.items()
-            if channel not in self._busy and (channel[1] in MEETING or self._met(channel[0]))
+            if entries and channel not in self._busy and (channel[1] in MEETING or self._met(channel[0]))
             for entry in entries.values()
         ]
         return min(moments, default=None)
