@@ -52,15 +52,16 @@ class Transport:
 
     def send(self, site, message: Message) -> None:
         pair = (site.name, message.peer)
+        # Encoded at once, as the agent does: what waits for a connection is bytes, not pad that may be wiped meanwhile.
+        body = encode_message(message.kind, message.header, message.items)
         if self._busy.get(pair, 0) >= self.pool:
-            self._queues.setdefault(pair, deque()).append((site, site.life, message))
+            self._queues.setdefault(pair, deque()).append((site, site.life, message, body))
         else:
-            self._launch(site, message)
+            self._launch(site, message, body)
 
-    def _launch(self, site, message: Message) -> None:
+    def _launch(self, site, message: Message, body: bytes) -> None:
         world, pair, life = self.world, (site.name, message.peer), site.life
         self._busy[pair] = self._busy.get(pair, 0) + 1
-        body = encode_message(message.kind, message.header, message.items)
         header, items = decode_message(message.kind, body)
         self.record.append(Sent(world.now(), *pair, message.kind, items, body))
         if self.tamper is not None:
@@ -103,6 +104,6 @@ class Transport:
         self._busy[pair] -= 1
         queue = self._queues.get(pair)
         while queue and self._busy[pair] < self.pool:
-            site, life, message = queue.popleft()
+            site, life, message, body = queue.popleft()
             if site.life == life:
-                self._launch(site, message)
+                self._launch(site, message, body)
