@@ -63,10 +63,14 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
         raise ConfigurationError(f"{path}: exists already; nothing is overwritten") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
 def write_key(path: Path, key: PrivateKey) -> None:
@@ -176,7 +180,8 @@ class CertificationAuthority:
         """Read an authority from its PEM files.
 
         Raises:
-            ConfigurationError: a file is missing or wrong, or they do not belong together.
+            ConfigurationError: a file is missing or wrong, they do not belong together, or the certificate is no authority's
+                or has expired: what it signed would be refused everywhere.
         """
         try:
             own = x509.load_pem_x509_certificate(certificate.read_bytes())
@@ -189,6 +194,11 @@ class CertificationAuthority:
             raise ConfigurationError(f"{key}: allowed are ML-DSA-65 and ECDSA P-256 keys")
         if own.public_key() != secret.public_key():
             raise ConfigurationError(f"{key}: not the key of {certificate}")
+        constraints = [one.value for one in own.extensions if isinstance(one.value, x509.BasicConstraints)]
+        if not any(one.ca for one in constraints):
+            raise ConfigurationError(f"{certificate}: its owner is no certification authority")
+        if own.not_valid_after_utc < _now():
+            raise ConfigurationError(f"{certificate}: expired on {own.not_valid_after_utc:%Y-%m-%d}")
         return cls(own, secret)
 
     def sign(
@@ -271,9 +281,15 @@ def make_authority(authority: Authority, *, network: str = "", days: float = AUT
         authority: which one.
         network: the network's name, to tell two networks' authorities apart.
         days: how long it is valid.
+
+    Raises:
+        ConfigurationError: the network's name is too long.
     """
     key = make_key(authority.kind)
     name = _subject(f"{authority.title} {network}".strip())
+    if not list(name):  # an issuer has a name (RFC 5280 section 4.1.2.4)
+        most = _COMMON_NAME_LENGTH - len(authority.title) - 1
+        raise ConfigurationError(f"network: at most {most} bytes of name are allowed")
     start = _now() - _SKEW
     builder = _builder(name, name, key.public_key(), start, start + datetime.timedelta(days=days))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -25,6 +26,14 @@ from quiver.net.tls_names import key_name, names_of
 
 __all__ = ["describe", "init_authorities", "load_authority", "read_request", "write_request"]
 
+# What the library raises for documents that are broken, or made to confuse their readers.
+_UNREADABLE: Final = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+    UnsupportedAlgorithm,
+)
 _USAGES: Final = {ExtendedKeyUsageOID.CLIENT_AUTH: "client", ExtendedKeyUsageOID.SERVER_AUTH: "server"}
 
 
@@ -40,7 +49,7 @@ def init_authorities(directory: Path, groups: Sequence[str], *, network: str = "
         ConfigurationError: a group is unknown or a file exists; then none is made.
     """
     wanted: list[Authority] = []
-    for group in groups:
+    for group in dict.fromkeys(groups):
         if group not in AUTHORITIES:
             raise ConfigurationError(f"authority {group!r}: allowed are {', '.join(AUTHORITIES)}")
         wanted.extend(AUTHORITIES[group])
@@ -83,7 +92,11 @@ def write_request(stem: Path, profile: Profile, identity: str, hosts: Sequence[s
     key = make_key(profile.kind)
     request = make_request(key, profile, identity, hosts)
     write_key(key_path, key)
-    write_new(request_path, request.public_bytes(serialization.Encoding.PEM), 0o644)
+    try:
+        write_new(request_path, request.public_bytes(serialization.Encoding.PEM), 0o644)
+    except ConfigurationError:
+        key_path.unlink()  # so that it can be tried again
+        raise
     return key_path, request_path
 
 
@@ -106,8 +119,8 @@ def _read(path: Path) -> bytes:
 def _request_in(path: Path, content: bytes) -> x509.CertificateSigningRequest:
     try:
         csr = x509.load_pem_x509_csr(content)
-        names_of(csr)  # its extensions are read only now
-    except ValueError:
+        names_of(csr), csr.public_key(), csr.is_signature_valid  # these are read only when they are asked for
+    except _UNREADABLE:
         raise ConfigurationError(f"{path}: not a PEM signing request") from None
     return csr
 
@@ -124,7 +137,7 @@ def describe(path: Path, *, now: datetime.datetime | None = None) -> list[dict[s
     try:
         moment = now or datetime.datetime.now(datetime.UTC)
         return [describe_certificate(one, moment) for one in x509.load_pem_x509_certificates(content)]
-    except ValueError:
+    except _UNREADABLE:
         raise ConfigurationError(f"{path}: neither PEM certificates nor a signing request") from None
 
 
