@@ -94,7 +94,8 @@ class Collector:
         self._seen: Final = sorted(seen, key=lambda record: record.order)
         self._fingerprints: Final = {mark for record in self._seen for mark in record.fingerprints}
         self.failures = 0
-        self.collected = 0  # bytes made usable at this end in this run
+        self.collected = 0  # bytes made usable at this end since the start, those spent by checks included
+        self.checked = 0  # bytes that checks have spent of them
 
     @property
     def _pads(self) -> dict[str, Segment]:
@@ -327,6 +328,7 @@ class Collector:
 
     def _usable(self, segment: Segment) -> None:
         self.collected += segment.length
+        self.checked += limits.LINK_CHECK
         self._context.journal.put(segment)
         self._context.journal.audit(
             "segment-collected", segment=segment.segment, link=self.link.id, owner=segment.owner, bytes=segment.length

@@ -105,6 +105,7 @@ class Delivery:
         self._context: Final = context
         self._sources: Final = sources
         self._peer: Final = peer
+        self.delivered = 0  # keys that masters were answered with, since the start
         self._waiting: list[Request] = []
         self._flights: Final[dict[str, _Flight]] = {}  # Sent.id → its container
         self._sent: Final = {record.id: record for record in sent}
@@ -241,6 +242,7 @@ class Delivery:
         expected = check.acknowledge(flight.hash_key, flight.digest, Outcome.STORED)
         if answer.outcome is Outcome.STORED and hmac.compare_digest(answer.ack, expected):
             request.reply.grant(sent.batch, flight.key, request.count, at_once=True)
+            self.delivered += request.count
             for source in flight.sources:
                 source.wrong_tags = 0
             self._end(flight)

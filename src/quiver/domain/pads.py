@@ -36,6 +36,8 @@ class LinkPads:
         self._neighbour: Final = neighbour
         self._journal: Final = journal
         self.segments: Final = {segment.segment: segment for segment in segments}
+        self.allocated = 0  # bytes, since the start
+        self.accepted = 0  # bytes, since the start
         self._open: dict[str, int] = {}  # segment → announcements of its ranges without an answer
         self._holed: set[str] = set()  # own segments of which the neighbour did not accept all
 
@@ -91,6 +93,7 @@ class LinkPads:
             pieces.append(piece)
         secret = Secret(taken)
         taken[:] = bytes(len(taken))
+        self.allocated += length
         return tuple(pieces), secret
 
     def told(self, pieces: Iterable[Piece], *, accepted: bool) -> list[str]:
@@ -144,6 +147,7 @@ class LinkPads:
             self._drop_if_spent(self.segments[name])
         secret = Secret(taken)
         taken[:] = bytes(len(taken))
+        self.accepted += length
         return secret
 
     def _check(self, piece: Piece, before: list[Piece]) -> None:

@@ -1,0 +1,106 @@
+"""What the metrics plane shows of a node. Labels are names of the configuration and causes; nothing that SAEs sent."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from quiver.agent.engine import Engine
+from quiver.domain.errors import StorageError
+from quiver.domain.node import Node
+
+__all__ = ["Figure", "figures_of"]
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One sample.
+
+    Attributes:
+        name: without the prefix `quiver_` and without `_total`.
+        counter: whether it only rises, until the agent is started again.
+        about: what it counts, and in which unit.
+        labels: label → value; every sample of one name has the same labels.
+    """
+
+    name: str
+    counter: bool
+    about: str
+    value: float
+    labels: dict[str, str] = {}
+
+
+ABOUT: Final = {
+    "up": "1 while the node runs, 0 while its key database cannot be used",
+    "commits": "commits of the key database",
+    "node_restarts": "times that the node was made anew from its database after a failure",
+    "alarms": "alarms raised, by name",
+    "pad_level_bytes": "link pad that this end may still allocate",
+    "pad_allocated_bytes": "link pad that this end has allocated to sequences",
+    "pad_accepted_bytes": "link pad of the neighbour's that this end has accepted",
+    "pad_collected_bytes": "link pad that has become usable at this end, over both ends' segments",
+    "link_check_bytes": "link pad that checks of segments have spent",
+    "pad_burned_bytes": "pad that will never be used, by cause",
+    "block_ready_bytes": "end-to-end pad that is ready at the source",
+    "path_credit_bytes": "pad that the source may take now; 0 says that the path is not whole, or dry",
+    "sequences_open": "sequences without an outcome at the source",
+    "keys_delivered": "keys that master SAEs were answered with",
+    "requests_waiting": "requests of SAEs that wait for pad",
+    "containers_open": "containers of keys without an outcome",
+    "batches_unfetched": "batches of keys that wait for their slave SAEs",
+}
+COUNTERS: Final = frozenset(
+    [
+        "commits",
+        "node_restarts",
+        "alarms",
+        "pad_allocated_bytes",
+        "pad_accepted_bytes",
+        "pad_collected_bytes",
+        "link_check_bytes",
+        "pad_burned_bytes",
+        "keys_delivered",
+    ]
+)
+
+
+def figures_of(engine: Engine) -> list[Figure]:
+    """All samples now."""
+    return [Figure(name, name in COUNTERS, ABOUT[name], value, labels) for name, value, labels in _samples(engine)]
+
+
+def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
+    yield "commits", engine.commits, {}
+    yield "node_restarts", engine.restarts, {}
+    for name, count in sorted(engine.alarms.items()):
+        yield "alarms", count, {"alarm": name}
+    try:
+        node = engine.node
+    except StorageError:
+        yield "up", 0, {}
+        return
+    yield "up", 1, {}
+    yield from _pads(node)
+    yield from _paths(node)
+    yield "keys_delivered", node.delivery.delivered, {}
+    yield "requests_waiting", node.delivery.waiting, {}
+    yield "containers_open", node.delivery.open, {}
+    yield "batches_unfetched", len(node.vault.batches), {}
+
+
+def _pads(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
+    for neighbour, pads in node.context.pads.items():
+        yield "pad_level_bytes", pads.available, {"neighbour": neighbour}
+        yield "pad_allocated_bytes", pads.allocated, {"neighbour": neighbour}
+        yield "pad_accepted_bytes", pads.accepted, {"neighbour": neighbour}
+    for link, collector in node.collectors.items():
+        yield "pad_collected_bytes", collector.collected, {"link": link}
+        yield "link_check_bytes", collector.checked, {"link": link}
+    for cause, length in sorted(node.journal.burned.causes.items()):
+        yield "pad_burned_bytes", length, {"cause": cause}
+
+
+def _paths(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
+    for key, source in node.paths.sources.items():
+        yield "block_ready_bytes", source.ready, {"path": key}
+        yield "path_credit_bytes", source.credit, {"path": key}
+        yield "sequences_open", source.open, {"path": key}
