@@ -49,7 +49,7 @@ ABOUT: Final = {
     "batches_unfetched": "batches of keys that wait for their slave SAEs",
 }
 COUNTERS: Final = frozenset(
-    [
+    {
         "commits",
         "node_restarts",
         "alarms",
@@ -59,7 +59,7 @@ COUNTERS: Final = frozenset(
         "link_check_bytes",
         "pad_burned_bytes",
         "keys_delivered",
-    ]
+    }
 )
 
 
