@@ -45,6 +45,8 @@ CONNECTION_LAST: Final = 60.0  # seconds before CONNECTION_AGE from which on eac
 BODY_TIME: Final = 10.0  # seconds from a request's header to the end of its body
 CLOSING_TIME: Final = 3.0  # seconds that requests under way may take when a listener stops
 RETRY_AFTER: Final = 1  # seconds, whole ones (RFC 9110 section 10.2.3); buffers fill within them
+METRIC_SAMPLES: Final = 16_384  # samples in one answer of the metrics plane; a node of 64 links has some 1,000
+WATCHERS: Final = 16  # connections of the metrics plane
 
 # --- Link pads ---
 SEGMENT_MIN: Final = 4 * KIB  # bytes; design section 3: at least this, or SEGMENT_TIME of keys
