@@ -35,7 +35,6 @@ class HttpRequest:
         path: the raw path, percent-encoded, without query.
         query: the raw query; empty where there is none.
         content_type: the whole field value, empty where it is missing.
-        accept: the `Accept` field, empty where it is missing.
         body: at most as long as the listener allows.
         facts: whom the peer's certificate names; None on a listener without TLS.
     """
@@ -44,7 +43,6 @@ class HttpRequest:
     path: str
     query: str = field(default="", repr=False)
     content_type: str = ""
-    accept: str = ""
     body: bytes = field(default=b"", repr=False)
     facts: PeerFacts | None = None
 

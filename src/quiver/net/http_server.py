@@ -251,7 +251,6 @@ class HttpServer:
             path=path,
             query=query,
             content_type=request.headers.get("Content-Type", ""),
-            accept=request.headers.get("Accept", ""),
             body=await read_body(request, self._body_limit),
             facts=peer_facts(request.transport),
         )
