@@ -1,17 +1,5 @@
-"""Commands set up the logging of their process, which is the tests' own."""
+"""For all tests of commands."""
 
-import logging
-from collections.abc import Iterator
+from tests.own_logging import own_logging
 
-import pytest
-import structlog
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    structlog.reset_defaults()
+__all__ = ["own_logging"]

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,16 +11,9 @@ import structlog
 
 from quiver.domain.secret import Secret
 from quiver.net import log
+from tests.own_logging import own_logging
 
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    structlog.reset_defaults()
+__all__ = ["own_logging"]
 
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[Any]:
