@@ -12,6 +12,8 @@ import structlog
 
 from quiver.agent.config import AgentConfig
 from quiver.agent.engine import Engine
+from quiver.agent.figures import figures_of
+from quiver.agent.metrics_plane import MetricsPlane
 from quiver.agent.peer_client import PeerClient
 from quiver.agent.peer_plane import PeerPlane
 from quiver.agent.sae_plane import SaePlane
@@ -100,10 +102,20 @@ async def run_agent(config: AgentConfig, tell: Callable[[Listening], None]) -> N
         )
         listen = config.sae.listen
         sae_plane = SaePlane(NodeService(engine), host=listen.host, port=listen.port, tls=sae_tls)
-        for plane in (peer_plane, sae_plane):
-            await plane.start()
-            stack.push_async_callback(plane.stop)
-        tell({"agent": network.node, "pid": os.getpid(), "peer_url": peer_plane.url, "sae_url": sae_plane.url})
+        metrics_plane = _metrics(config, engine)
+        for plane in (peer_plane, sae_plane, metrics_plane):
+            if plane is not None:
+                await plane.start()
+                stack.push_async_callback(plane.stop)
+        tell(
+            {
+                "agent": network.node,
+                "pid": os.getpid(),
+                "peer_url": peer_plane.url,
+                "sae_url": sae_plane.url,
+                "metrics_url": metrics_plane.url if metrics_plane is not None else None,
+            }
+        )
         await _signalled(running)
         _log.info("agent stops", node=network.node)
 
@@ -117,6 +129,13 @@ def _device(config: AgentConfig, index: int) -> DeviceClient:
         server_name=device.server_name,
         dialect=device.dialect,
     )
+
+
+def _metrics(config: AgentConfig, engine: Engine) -> MetricsPlane | None:
+    if config.metrics is None:
+        return None
+    listen = config.metrics.listen
+    return MetricsPlane(lambda: figures_of(engine), health=lambda: engine.trouble, host=listen.host, port=listen.port)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -111,6 +111,11 @@ class Engine:
             raise StorageError("the key database of this KME cannot be used now")
         return self._driver.node
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the node from working; None while all is well."""
+        return "the key database of this KME cannot be used now" if self._driver is None else None
+
     async def receive(
         self, sender: str, kind: str, header: Header, items: Sequence[Item]
     ) -> tuple[Header, list[Answer]]:

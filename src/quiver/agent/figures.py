@@ -92,9 +92,10 @@ def _pads(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
         yield "pad_level_bytes", pads.available, {"neighbour": neighbour}
         yield "pad_allocated_bytes", pads.allocated, {"neighbour": neighbour}
         yield "pad_accepted_bytes", pads.accepted, {"neighbour": neighbour}
-    for link, collector in node.collectors.items():
-        yield "pad_collected_bytes", collector.collected, {"link": link}
-        yield "link_check_bytes", collector.checked, {"link": link}
+        for link, length in pads.collected.items():
+            yield "pad_collected_bytes", length, {"link": link}
+        for link, length in pads.checked.items():
+            yield "link_check_bytes", length, {"link": link}
     for cause, length in sorted(node.journal.burned.causes.items()):
         yield "pad_burned_bytes", length, {"cause": cause}
 

@@ -94,8 +94,6 @@ class Collector:
         self._seen: Final = sorted(seen, key=lambda record: record.order)
         self._fingerprints: Final = {mark for record in self._seen for mark in record.fingerprints}
         self.failures = 0
-        self.collected = 0  # bytes made usable at this end since the start, those spent by checks included
-        self.checked = 0  # bytes that checks have spent of them
 
     @property
     def _pads(self) -> dict[str, Segment]:
@@ -220,11 +218,11 @@ class Collector:
         if not check.verify_link(segment.secret, bytes.fromhex(item.nonce), bytes.fromhex(item.tag)):
             self._mismatch(segment)
             return Answer(Outcome.WRONG_TAG)
-        segment.state, segment.check, segment.key_ids = SegmentState.USABLE, item.nonce + item.tag, []
+        segment.check, segment.key_ids = item.nonce + item.tag, []
         self._context.outbox.cancel(self.link.neighbour, Segments.kind, item.segment)
         self._announced_at.pop(item.segment, None)
         self._context.journal.erase(segment, 0, limits.LINK_CHECK)
-        self._usable(segment)
+        self._context.pads[self.link.neighbour].make_usable(segment)
         return Answer(Outcome.DONE)
 
     # --- the neighbour's side -------------------------------------------------------------------------------------
@@ -317,22 +315,13 @@ class Collector:
         if segment is None or segment.state is not SegmentState.CONFIRMING:
             return
         if answer.outcome is Outcome.DONE:
-            segment.state = SegmentState.USABLE
-            self._usable(segment)
+            self._context.pads[self.link.neighbour].make_usable(segment)
         elif answer.outcome is Outcome.WRONG_TAG:
             self._mismatch(segment)
         else:
             self._burn(name, "handover-void")
 
     # --- both -----------------------------------------------------------------------------------------------------
-
-    def _usable(self, segment: Segment) -> None:
-        self.collected += segment.length
-        self.checked += limits.LINK_CHECK
-        self._context.journal.put(segment)
-        self._context.journal.audit(
-            "segment-collected", segment=segment.segment, link=self.link.id, owner=segment.owner, bytes=segment.length
-        )
 
     def _mismatch(self, segment: Segment) -> None:
         self._context.journal.alarm("link-mismatch", link=self.link.id, segment=segment.segment)

@@ -38,6 +38,8 @@ class LinkPads:
         self.segments: Final = {segment.segment: segment for segment in segments}
         self.allocated = 0  # bytes, since the start
         self.accepted = 0  # bytes, since the start
+        self.collected: Final[dict[str, int]] = {}  # link → bytes made usable since the start, checks included
+        self.checked: Final[dict[str, int]] = {}  # link → bytes that checks have spent of them
         self._open: dict[str, int] = {}  # segment → announcements of its ranges without an answer
         self._holed: set[str] = set()  # own segments of which the neighbour did not accept all
 
@@ -140,6 +142,8 @@ class LinkPads:
         taken = bytearray()
         for piece in pieces:
             segment = self.segments[piece.segment]
+            if segment.state is SegmentState.CONFIRMING:
+                self.make_usable(segment)  # the owner allocates only what it has confirmed: this overtook its answer
             taken += _bytes_of(segment, piece)
             segment.accepted.add(piece.offset, piece.offset + piece.length)
             self._journal.erase(segment, piece.offset, piece.length)
@@ -152,7 +156,8 @@ class LinkPads:
 
     def _check(self, piece: Piece, before: list[Piece]) -> None:
         segment = self.segments.get(piece.segment)
-        if segment is None or segment.owner != self._neighbour or segment.state is not SegmentState.USABLE:
+        states = (SegmentState.USABLE, SegmentState.CONFIRMING)
+        if segment is None or segment.owner != self._neighbour or segment.state not in states:
             raise RequestError(f"segment {piece.segment} is not one that {self._neighbour} may allocate")
         stop = piece.offset + piece.length
         if piece.length <= 0 or piece.offset < limits.LINK_CHECK or stop > segment.length:
@@ -176,6 +181,16 @@ class LinkPads:
         """Note a new segment, with its secret where it has one."""
         self.segments[segment.segment] = segment
         self._journal.put(segment, secret=segment.secret is not None)
+
+    def make_usable(self, segment: Segment) -> None:
+        """Both ends hold the same bytes, and know it."""
+        segment.state, link = SegmentState.USABLE, segment.link
+        self.collected[link] = self.collected.get(link, 0) + segment.length
+        self.checked[link] = self.checked.get(link, 0) + limits.LINK_CHECK
+        self._journal.put(segment)
+        self._journal.audit(
+            "segment-collected", segment=segment.segment, link=link, owner=segment.owner, bytes=segment.length
+        )
 
     def burn(self, name: str, cause: str) -> None:
         """Drop a segment; what was neither allocated nor accepted counts as burned."""
