@@ -140,7 +140,7 @@ class Collector:
         return not full and level + limits.SEGMENT_MIN <= self.link.level
 
     def got(self, keys: Sequence[QkdKey]) -> None:
-        """The device has answered *Get key*; no key at all counts as a refusal, fewer than asked for say that it is dry."""
+        """The device has answered *Get key*; no key at all counts as a refusal, fewer than asked for, or no fresh one, that it is dry."""
         if not keys:
             self.refused()
             return
@@ -148,6 +148,7 @@ class Collector:
         now = self._context.clock.now()
         if not self._gathered:
             self._since = now
+        before = len(self._gathered)
         for key_id, key in keys:
             if self.facts is not None and 8 * len(key) != self.facts.key_size:
                 self._context.journal.alarm("key-size", link=self.link.id, bits=8 * len(key))
@@ -155,7 +156,8 @@ class Collector:
                 self._context.journal.alarm("key-repeated", link=self.link.id)
             else:
                 self._gathered.append(fresh)
-        dry = len(keys) < self._asked
+                self._fingerprints.update(fresh.marks)  # the next of the same answer may be its repeat
+        dry = len(keys) < self._asked or len(self._gathered) == before
         if dry:
             self._pause_until = now + limits.REPEAT_FIRST  # not a call for each single key that it makes
         self._announce_if_full(now, dry=dry)
@@ -265,7 +267,7 @@ class Collector:
             if fresh is not None:
                 fetch.found[key_id.lower()] = fresh
         fetch.missing = [key_id for key_id in fetch.missing if key_id.lower() not in fetch.found]
-        if not keys:
+        if len(fetch.missing) == len(asked):  # none of those asked for, or none that is fresh
             self.fetch_failed(name, again=False)
         elif not fetch.missing:
             self._confirm(name, fetch)
