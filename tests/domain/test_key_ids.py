@@ -37,8 +37,14 @@ def test_a_batch_id_has_106_random_bits():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0" * 32, "{12345678-1234-8234-8234-123456789abc}", "12345678-1234-8234-8234-12345678９abc", "x" * 36]
-    + ["12345678-1234-8234-8234-123456789abc\n"],
+    [
+        "",
+        "0" * 32,
+        "{12345678-1234-8234-8234-123456789abc}",
+        "12345678-1234-8234-8234-12345678９abc",
+        "12345678-1234-8234-8234-123456789abc\n",
+        "x" * 36,
+    ],
 )
 def test_text_that_is_no_uuid_is_refused_without_being_repeated(text: str):
     with pytest.raises(RequestError, match="key_ID must be a UUID") as caught:

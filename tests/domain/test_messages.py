@@ -23,6 +23,7 @@ from quiver.protocols.peer import encode_message
 HEADER = Header("a" * 32, "b" * 32, 10**9, "c" * 64, "d" * 32)
 DIGEST = "e" * 64
 PIECES = tuple(Piece(f"{i:032x}", 10**4, 10**4) for i in range(64))
+CONTAINER_HEADER = b'{"batch": "%032d"%660s}' % (0, b"")
 HEAVY: list[Item] = [
     Ciphertext(
         key="a-d/1/1",
@@ -35,7 +36,7 @@ HEAVY: list[Item] = [
         settled=10**12,
     ),
     Container(
-        header=b'{"batch": "%032d"%660s}' % (0, b""),
+        header=CONTAINER_HEADER,
         nonce=bytes(32),
         ciphertext=Secret(bytes(limits.KIB)),
         tag=bytes(16),

@@ -140,7 +140,7 @@ class Collector:
         return not full and level + limits.SEGMENT_MIN <= self.link.level
 
     def got(self, keys: Sequence[QkdKey]) -> None:
-        """The device has answered *Get key*; no key at all counts as a refusal, fewer than asked for, or no fresh one, that it is dry."""
+        """The device has answered *Get key*; no key is a refusal; fewer than asked for, or none fresh: it is dry."""
         if not keys:
             self.refused()
             return
