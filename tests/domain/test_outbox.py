@@ -79,7 +79,7 @@ def test_meet_first_is_no_answer_the_item_is_repeated():
 
 def test_news_is_said_once_whether_it_arrives_or_not():
     desk = Desk()
-    for answers in (None, [Answer(Outcome.MEET_FIRST)], [DONE]):
+    for answers in (None, [DONE]):
         desk.outbox.tell("b", "heartbeat", Heartbeat())
         (message,) = desk.outbox.messages()
         if answers is None:
@@ -88,6 +88,16 @@ def test_news_is_said_once_whether_it_arrives_or_not():
             desk.outbox.answered(message.ticket, answers)
         assert len(desk.outbox) == 0
         assert desk.outbox.due() is None
+
+
+def test_news_that_came_before_the_other_sides_half_of_the_meeting_is_said_again_soon():
+    desk = Desk()
+    desk.outbox.tell("b", "heartbeat", Heartbeat())
+    (message,) = desk.outbox.messages()
+    desk.outbox.answered(message.ticket, [Answer(Outcome.MEET_FIRST)])
+    assert desk.outbox.messages() == []
+    desk.clock.advance(limits.MEET_PAUSE)
+    assert [message.kind for message in desk.outbox.messages()] == ["heartbeat"]
 
 
 def test_a_later_item_of_the_same_name_replaces_the_earlier_one():

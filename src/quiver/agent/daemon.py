@@ -127,6 +127,7 @@ def _device(config: AgentConfig, index: int) -> DeviceClient:
         device.peer_sae_id,
         tls=tls.device_client(config.device.credentials, config.device.trust),
         server_name=device.server_name,
+        source=config.device.source,
         dialect=device.dialect,
     )
 

@@ -39,6 +39,7 @@ class _Entry(msgspec.Struct):
     name: str
     due: float = 0.0
     pause: float = limits.REPEAT_FIRST
+    shyness: float = limits.MEET_PAUSE
     flying: bool = False
 
 
@@ -119,10 +120,11 @@ class Outbox:
             entry.flying = False
             if waiting.get(entry.name) is not entry:
                 continue  # cancelled or replaced meanwhile
-            if entry.on_answer is None:
+            if answer.outcome is Outcome.MEET_FIRST:  # as a rule the other side's half of a meeting is only under way
+                entry.due = self._clock.now() + entry.shyness
+                entry.shyness = min(2 * entry.shyness, limits.REPEAT_MOST)
+            elif entry.on_answer is None:
                 del waiting[entry.name]
-            elif answer.outcome is Outcome.MEET_FIRST:
-                self._again([entry])
             else:
                 del waiting[entry.name]
                 entry.on_answer(answer)

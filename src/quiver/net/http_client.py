@@ -63,6 +63,7 @@ class HttpClient:
         what: what the server is, for messages.
         session: a session to use instead of an own one; it stays open on `close`.
         server_name: the name to find in the server's certificate, where that is not the host of the URL.
+        source: local address to call from; None leaves it to the system.
         timeouts: of each call.
 
     Raises:
@@ -78,6 +79,7 @@ class HttpClient:
         what: str = "server",
         session: aiohttp.ClientSession | None = None,
         server_name: str | None = None,
+        source: str | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         try:
@@ -89,6 +91,7 @@ class HttpClient:
         self._origin: Final = str(parsed.origin())
         self._tls: Final = tls
         self._server_name: Final = server_name
+        self._source: Final = source
         self._body_limit: Final = body_limit
         self._session = session
         self._own_session: Final = session is None
@@ -133,7 +136,11 @@ class HttpClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE),
+                connector=aiohttp.TCPConnector(
+                    limit=_CONNECTIONS,
+                    keepalive_timeout=_IDLE,
+                    local_addr=(self._source, 0) if self._source is not None else None,
+                ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

@@ -43,6 +43,7 @@ class DeviceClient:
         session: a session to use instead; it stays open on `close`.
         server_name: the name to find in the device's certificate, where that is not the host of the URL (products
             often have their KME ID there).
+        source: local address to call from; None leaves it to the system.
         dialect: how this vendor speaks the standard.
         timeouts: of each call.
 
@@ -58,6 +59,7 @@ class DeviceClient:
         tls: ssl.SSLContext | None = None,
         session: aiohttp.ClientSession | None = None,
         server_name: str | None = None,
+        source: str | None = None,
         dialect: Dialect | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class DeviceClient:
             what="device",
             session=session,
             server_name=server_name,
+            source=source,
             timeouts=timeouts,
         )
         self._dialect = dialect or Dialect()

@@ -1,0 +1,242 @@
+"""The engine: real database, real time, real devices' rules; only the sockets between the nodes are left out."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from quiver.agent.engine import Engine, SystemClock, SystemEntropy
+from quiver.domain import limits
+from quiver.domain.errors import (
+    KeyNotFoundError,
+    LimitError,
+    RemoteError,
+    StorageError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from quiver.domain.network import Directory, LinkEntry, Network, PathEntry
+from quiver.domain.node import Node
+from quiver.protocols import peer
+from quiver.qkd.channel import Fibre
+from quiver.qkd.device import DirectDevice
+from quiver.qkd.kme import End, Link
+from quiver.qkd.profiles import profile_named
+from quiver.store.sqlite import SqliteDatabase
+
+NAMES = ("alice", "bob", "carol")
+PATH = PathEntry(virtual_link="alice-carol", path=1, version=1, nodes=NAMES)
+DIRECTORY = Directory(
+    homes={"sae-a": "alice", "sae-a2": "alice", "sae-c": "carol", "sae-x": "carol"},
+    pairs=frozenset({frozenset({"sae-a", "sae-c"}), frozenset({"sae-a", "sae-a2"})}),
+)
+
+
+class Disk(SqliteDatabase):
+    """The real database on a disk that can be full."""
+
+    full = False
+
+    def commit(self, writes, audit):
+        if self.full:
+            raise StorageError("no space left on the device")
+        return super().commit(writes, audit)
+
+
+class Wire:
+    """Messages from engine to engine, through the codec."""
+
+    def __init__(self, sender: str, engines: dict[str, Engine]):
+        self.sender, self.engines = sender, engines
+
+    async def send(self, receiver, kind, header, items):
+        read = peer.decode_message(kind, peer.encode_message(kind, header, items))
+        try:
+            answered = await self.engines[receiver].receive(self.sender, kind, *read)
+        except UnavailableError as error:
+            raise RemoteError(error.message, status=503) from None
+        return peer.decode_answers(kind, peer.encode_answers(kind, *answered))
+
+
+def network_of(name: str, links: dict[str, Link]) -> Network:
+    entries = [LinkEntry(id=link, neighbour=_other(link, name), level=64 * 1024) for link in links if name in link]
+    return Network(node=name, links=tuple(entries), paths=(PATH,), directory=DIRECTORY)
+
+
+def _other(link: str, name: str) -> str:
+    one, other = link.split("-")
+    return other if one == name else one
+
+
+def link_between(one: str, other: str) -> Link:
+    ends = (End(kme_id=f"KME-{one}", sae_id=one), End(kme_id=f"KME-{other}", sae_id=other))
+    return Link(
+        profile_named("alder"),
+        Fibre(length_km=10),
+        ends,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        randomness=random.Random(1),
+    )
+
+
+@contextmanager
+def databases(directory: Path) -> Iterator[dict[str, Disk]]:
+    made = {name: Disk(directory / name / "keys.sqlite") for name in NAMES}
+    try:
+        yield made
+    finally:
+        for database in made.values():
+            database.close()
+
+
+@asynccontextmanager
+async def running(directory: Path) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Disk]]]:
+    """Three nodes in a chain; each has met its neighbours and knows its devices when this is entered."""
+    links = {"alice-bob": link_between("alice", "bob"), "bob-carol": link_between("bob", "carol")}
+    engines: dict[str, Engine] = {}
+    with databases(directory) as disks:
+        for name in NAMES:
+            devices = {
+                link: DirectDevice(made.kmes[link.split("-").index(name)], made.profile.dialect)
+                for link, made in links.items()
+                if name in link
+            }
+            engines[name] = Engine(network_of(name, links), bytes(32), disks[name], Wire(name, engines), devices)
+        tasks = [asyncio.create_task(engine.run()) for engine in engines.values()]
+        try:
+            await until(lambda: engines["alice"].trouble is None and _credit(engines["alice"]) > 0)
+            yield engines, disks
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _credit(engine: Engine) -> int:
+    return engine.node.paths.sources[PATH.key].credit
+
+
+async def until(holds, seconds: float = 20.0) -> None:
+    """Until a condition holds; the limit is for a test that would never end."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  # the engine's state has no event of its own
+            await asyncio.sleep(0.01)
+
+
+def run(test) -> None:
+    asyncio.run(test())
+
+
+def test_a_key_that_a_master_got_waits_for_its_slave_once(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            keys = await engines["alice"].ask("sae-a", ["sae-c"], 3, 256)
+            names = [key.key_id for key in keys]
+            fetched = await engines["carol"].fetch("sae-c", "sae-a", names)
+            assert [(one.key_id, one.key.reveal()) for one in fetched] == [(k.key_id, k.key.reveal()) for k in keys]
+            with pytest.raises(KeyNotFoundError):
+                await engines["carol"].fetch("sae-c", "sae-a", names[:1])
+
+    run(scenario)
+
+
+def test_another_sae_gets_nothing(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            keys = await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
+            with pytest.raises(UnauthorizedError):
+                await engines["carol"].fetch("sae-x", "sae-a", [keys[0].key_id])
+            with pytest.raises(UnauthorizedError):
+                await engines["carol"].ask("sae-x", ["sae-a"], 1, 256)
+
+    run(scenario)
+
+
+def test_concurrent_requests_share_commits(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            before = engines["alice"].commits
+            got = await asyncio.gather(*(engines["alice"].ask("sae-a", ["sae-a2"], 1, 256) for _ in range(200)))
+            assert len({keys[0].key_id for keys in got}) == 200
+            assert engines["alice"].commits - before < 50
+
+    run(scenario)
+
+
+def test_a_full_disk_promises_nothing_and_the_agent_recovers_without_a_restart(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, disks):
+            disks["alice"].full = True
+            with pytest.raises(StorageError):
+                await engines["alice"].ask("sae-a", ["sae-a2"], 1, 256)
+            disks["alice"].full = False
+            await until(lambda: engines["alice"].trouble is None and _credit(engines["alice"]) > 0)
+            keys = await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
+            assert await engines["carol"].fetch("sae-c", "sae-a", [keys[0].key_id])
+
+    run(scenario)
+
+
+def test_a_full_disk_at_the_destination_answers_no_master(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, disks):
+            disks["carol"].full = True
+            with pytest.raises(UnavailableError):
+                await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
+            disks["carol"].full = False
+            await until(lambda: engines["carol"].trouble is None)
+
+    run(scenario)
+
+
+def test_a_failure_of_the_nodes_own_code_loses_its_memory_and_nothing_else(tmp_path, monkeypatch):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            kept = await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
+            step, broken = Node.step, [True]
+
+            def failing(node):
+                if node.network.node == "carol" and broken:
+                    broken.clear()
+                    raise AssertionError("what no test has foreseen")
+                step(node)
+
+            monkeypatch.setattr(Node, "step", failing)
+            await until(lambda: not broken)
+            await until(lambda: engines["carol"].trouble is None and engines["carol"].node.meeting.met_anyone())
+            assert engines["carol"].restarts == 1
+            assert (await engines["carol"].fetch("sae-c", "sae-a", [kept[0].key_id]))[0].key == kept[0].key
+
+    run(scenario)
+
+
+def test_a_request_whose_sae_has_gone_is_dropped(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, disks):
+            disks["carol"].full = True  # so that the request waits
+            request = asyncio.create_task(engines["alice"].ask("sae-a", ["sae-c"], 128, 4096))
+            await until(lambda: engines["alice"].node.delivery.waiting > 0)
+            request.cancel()
+            await until(lambda: engines["alice"].node.delivery.waiting == 0)
+
+    run(scenario)
+
+
+def test_too_much_at_once_is_refused_and_what_was_taken_is_served(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "EVENTS", 10)
+
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            asked = [engines["alice"].ask("sae-a", ["sae-a2"], 1, 256) for _ in range(40)]
+            got = await asyncio.gather(*asked, return_exceptions=True)
+            refused = [one for one in got if isinstance(one, LimitError)]
+            served = [one for one in got if isinstance(one, list)]
+            assert refused
+            assert served
+            assert len(refused) + len(served) == 40
+
+    run(scenario)
