@@ -51,6 +51,7 @@ class Relay:
         self._after: Final = entry.after(context.node)
         self.sequences: Final = {record.sequence: record for record in relayed}
         self._ciphertexts: Final[dict[int, Secret]] = {}
+        self._announced: Final[dict[int, tuple[Piece, ...]]] = {}  # ranges of which the next node has yet to answer
         self._top = max((r.start + r.length for r in self.sequences.values()), default=0)
         self._top = max(self._top, route.settled)
         self._held: Held | None = None
@@ -101,7 +102,8 @@ class Relay:
         digest = digest_of(item.sequence, item.start, item.length, item.pieces)
         known = self.sequences.get(item.sequence)
         if known is not None:
-            return Answer(Outcome.DONE if known.digest == digest else Outcome.REFUSED, "other bytes before")
+            same = known.digest == digest
+            return Answer(Outcome.DONE) if same else Answer(Outcome.REFUSED, "other bytes before")
         if item.sequence >= self._route.floor + limits.WINDOW or not 0 < item.length <= limits.BLOCK_MAX:
             return Answer(Outcome.REFUSED, "beyond the window")
         after = self._context.pads[self._after]
@@ -144,7 +146,10 @@ class Relay:
             settled=self._route.settled,
         )
 
+        self._announced[record.sequence] = pieces
+
         def answered(answer: Answer) -> None:
+            self._announced.pop(record.sequence, None)
             self._context.told(self._after, pieces, accepted=answer.outcome is Outcome.DONE)
             if record.state is not RelayedState.ANNOUNCING:
                 return
@@ -235,6 +240,9 @@ class Relay:
 
     def _cancel(self, record: Relayed) -> None:
         self._wipe(record.sequence)
+        pieces = self._announced.pop(record.sequence, None)
+        if pieces is not None:  # nobody hears the answer any more; without this the segment would stay for ever
+            self._context.told(self._after, pieces, accepted=False)
         for peer, kind in (
             (self._after, Announcement.kind),
             (self.entry.destination, Ciphertext.kind),
