@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from quiver.agent.engine import Engine, SystemClock, SystemEntropy
 from quiver.domain import limits
 from quiver.domain.errors import (
+    ConfigurationError,
     KeyNotFoundError,
     LimitError,
     RemoteError,
@@ -238,5 +240,39 @@ def test_too_much_at_once_is_refused_and_what_was_taken_is_served(tmp_path, monk
             assert refused
             assert served
             assert len(refused) + len(served) == 40
+
+    run(scenario)
+
+
+def test_a_path_is_changed_while_the_agents_run(tmp_path):
+    newer = PathEntry(virtual_link="alice-carol", path=1, version=2, nodes=NAMES, depth=8192)
+
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            kept = await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
+            for paths in ((PATH, newer), (newer,)):
+                for name in ("carol", "bob", "alice"):
+                    network = msgspec.structs.replace(engines[name].node.network, paths=paths)
+                    await engines[name].reconfigure(network)
+            await until(lambda: engines["alice"].node.paths.sources[newer.key].ready > 0)
+            assert list(engines["alice"].node.paths.sources) == [newer.key]
+            keys = [*kept, *await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)]
+            fetched = await engines["carol"].fetch("sae-c", "sae-a", [key.key_id for key in keys])
+            assert [one.key.reveal() for one in fetched] == [key.key.reveal() for key in keys]
+            assert sum(engine.restarts for engine in engines.values()) == 0
+
+    run(scenario)
+
+
+def test_a_version_number_is_never_used_for_another_route(tmp_path):
+    other = PathEntry(virtual_link="alice-carol", path=1, version=1, nodes=NAMES, depth=8192)
+
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            network = engines["alice"].node.network
+            with pytest.raises(ConfigurationError, match="alice-carol/1/1"):
+                await engines["alice"].reconfigure(msgspec.structs.replace(network, paths=(other,)))
+            assert engines["alice"].node.network is network
+            assert await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
 
     run(scenario)

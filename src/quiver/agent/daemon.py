@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from quiver.agent.addresses import Address
 from quiver.agent.config import AgentConfig
 from quiver.agent.engine import Engine
 from quiver.agent.figures import figures_of
@@ -19,7 +20,7 @@ from quiver.agent.peer_plane import PeerPlane
 from quiver.agent.sae_plane import SaePlane
 from quiver.agent.service import NodeService
 from quiver.domain import limits
-from quiver.domain.errors import ConfigurationError
+from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.identity.pki import write_new
 from quiver.net import tls
 from quiver.net.http_server import HttpServer
@@ -64,17 +65,18 @@ def _state_directory(path: Path) -> None:
         raise ConfigurationError(f"node.state: {path}: {error.strerror}") from None
 
 
-async def run_agent(config: AgentConfig, tell: Callable[[Listening], None]) -> None:
-    """Run an agent until SIGINT or SIGTERM.
+async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening], None]) -> None:
+    """Run an agent until SIGINT or SIGTERM. SIGHUP makes it take over paths, directory and time to wait.
 
     Args:
-        config: its configuration.
+        reread: reads its configuration.
         tell: gets the agent's id, process id and URLs once it listens on all its planes.
 
     Raises:
         ConfigurationError: a file or an address is wrong; nothing was started.
     """
     tls.self_test()
+    config = reread()
     _state_directory(config.node.state)
     network, mac_key = config.network(), _mac_key(config)
     sae_tls = tls.sae_server(
@@ -84,7 +86,7 @@ async def run_agent(config: AgentConfig, tell: Callable[[Listening], None]) -> N
     async with AsyncExitStack() as stack:
         database = SqliteDatabase(config.database)
         stack.callback(database.close)
-        nodes = config.directory.nodes
+        nodes = dict(config.directory.nodes)
         peers = await stack.enter_async_context(
             PeerClient(tls.peer_client(config.peer.credentials, config.peer.trust), nodes, source=config.peer.source)
         )
@@ -116,6 +118,8 @@ async def run_agent(config: AgentConfig, tell: Callable[[Listening], None]) -> N
                 "metrics_url": metrics_plane.url if metrics_plane is not None else None,
             }
         )
+        hang_up = _HangUp(engine, reread, nodes)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await _signalled(running)
         _log.info("agent stops", node=network.node)
 
@@ -130,6 +134,31 @@ def _device(config: AgentConfig, index: int) -> DeviceClient:
         source=config.device.source,
         dialect=device.dialect,
     )
+
+
+class _HangUp:
+    """What SIGHUP does. A configuration that is wrong is logged and changes nothing."""
+
+    def __init__(self, engine: Engine, reread: Callable[[], AgentConfig], nodes: dict[str, Address]) -> None:
+        self._engine: Final = engine
+        self._reread: Final = reread
+        self._nodes: Final = nodes
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._take_over())
+
+    async def _take_over(self) -> None:
+        try:
+            config = self._reread()
+            await self._engine.reconfigure(config.network())
+        except QuiverError as error:
+            _log.error("configuration not taken over", reason=error.message)
+            return
+        self._nodes.clear()
+        self._nodes.update(config.directory.nodes)
+        _log.info("configuration taken over", paths=len(config.paths))
 
 
 def _metrics(config: AgentConfig, engine: Engine) -> MetricsPlane | None:

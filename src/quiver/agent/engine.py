@@ -18,7 +18,14 @@ import structlog
 from quiver.agent.driver import Driver, Edges, Transaction
 from quiver.domain import limits, records
 from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
-from quiver.domain.errors import LimitError, QuiverError, RemoteError, StorageError, UnavailableError
+from quiver.domain.errors import (
+    ConfigurationError,
+    LimitError,
+    QuiverError,
+    RemoteError,
+    StorageError,
+    UnavailableError,
+)
 from quiver.domain.journal import Alarm
 from quiver.domain.messages import Answer, Header, Item
 from quiver.domain.network import Network
@@ -81,7 +88,7 @@ class Engine:
     def __init__(
         self, network: Network, mac_key: bytes, database: KeyDatabase, peers: Peers, devices: Mapping[str, Device]
     ) -> None:
-        self._network: Final = network
+        self._network = network
         self._mac_key: Final = mac_key
         self._database: Final = database
         self._peers: Final = peers
@@ -115,6 +122,27 @@ class Engine:
     def trouble(self) -> str | None:
         """What keeps the node from working; None while all is well."""
         return "the key database of this KME cannot be used now" if self._driver is None else None
+
+    async def reconfigure(self, network: Network) -> None:
+        """Take over other paths, another directory or another time to wait, while everything goes on.
+
+        Raises:
+            ConfigurationError: node or links differ, or a path version's number was used before; nothing was changed.
+            StorageError: there is no node now.
+        """
+        done: asyncio.Future[QuiverError | None] = asyncio.get_running_loop().create_future()
+
+        def change(driver: Driver) -> None:
+            try:
+                driver.node.reconfigure(network)
+            except ConfigurationError as error:
+                _resolve(done, error)
+            else:
+                self._network = network
+                _resolve(done, None)
+
+        if (error := await self._settled(done, change)) is not None:
+            raise error
 
     async def receive(
         self, sender: str, kind: str, header: Header, items: Sequence[Item]

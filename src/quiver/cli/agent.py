@@ -26,11 +26,13 @@ app = typer.Typer(
 
 @app.command()
 def run(config: Annotated[Path, typer.Argument(help="TOML file of the agent.")]) -> None:
-    """Run the agent until SIGINT or SIGTERM. One JSON line on stdout says where it listens; logs go to stderr."""
+    """Run the agent until SIGINT or SIGTERM. One JSON line on stdout says where it listens; logs go to stderr.
+
+    SIGHUP makes it read the file again and take over paths, directory and the time to wait.
+    """
     try:
-        agent = read_agent(config)
-        configure(agent.log.level)
-        uvloop.run(run_agent(agent, _print_line))
+        configure(read_agent(config).log.level)
+        uvloop.run(run_agent(lambda: read_agent(config), _print_line))
     except QuiverError as error:
         sys.stderr.write(f"quiver: {error.message}\n")
         raise typer.Exit(1) from None

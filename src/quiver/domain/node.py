@@ -20,7 +20,7 @@ from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceG
 from quiver.domain.context import Context
 from quiver.domain.delivery import Delivery, Request
 from quiver.domain.dispatch import Dispatch
-from quiver.domain.errors import QuiverError, RequestError, UnauthorizedError, UnavailableError
+from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, UnauthorizedError, UnavailableError
 from quiver.domain.journal import Journal
 from quiver.domain.meeting import Host, Meeting
 from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Inventory, Item, Outcome, Settle
@@ -120,6 +120,8 @@ class Node:
         Raises:
             ConfigurationError: node or links differ, or a path version's number was used before; nothing was changed.
         """
+        if (network.node, network.links) != (self.network.node, self.network.links):
+            raise ConfigurationError("node and links cannot change while the agent runs; start it again")
         self.paths.configure(network.paths)
         self.context.network = network
 
