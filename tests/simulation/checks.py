@@ -28,20 +28,29 @@ def key_ids_name_one_value(load: Load) -> list[str]:
     return [f"{key_id} has {len(found)} values" for key_id, found in values.items() if len(found) > 1]
 
 
-def answered_keys_are_fetched_once(load: Load, burned: set[str]) -> list[str]:
-    """What a master got, each slave gets exactly once; at most once at nodes that burned by the rules.
+def answered_keys_are_fetched_once(load: Load, scenery: Scenery, rolled_back: str = "") -> list[str]:
+    """What a master got, each slave gets exactly once; at most once at a node that burned its keys by the rules.
 
     Args:
         load: the book.
-        burned: nodes that a rollback, distrust or a lost database made burn their keys.
+        scenery: its sites.
+        rolled_back: the node whose storage went back. Until a peer shows it what was seen of it, if any saw it, it may give
+            a key again that a lost past has given.
     """
-    got: dict[tuple[str, str], int] = defaultdict(int)
+    got: dict[tuple[str, str], list[float]] = defaultdict(list)
     lost: set[tuple[str, str]] = set()
+    burned = {name for name, site in scenery.sites.items() if name == rolled_back or site.distrusted_at < float("inf")}
     for attempt in load.fetched:
-        got[attempt.key_id, attempt.slave] += attempt.key is not None
+        if attempt.key is not None:
+            got[attempt.key_id, attempt.slave].append(attempt.time)
         if attempt.lost:
             lost.add((attempt.key_id, attempt.slave))
-    found = [f"{slave} got {key_id} {times} times" for (key_id, slave), times in got.items() if times > 1]
+    homes = scenery.directory().homes
+    found = []
+    for (key_id, slave), times in got.items():
+        unseen = homes[slave] == rolled_back and times[-1] < scenery.sites[rolled_back].distrusted_at
+        if len(times) > 1 and not unseen:
+            found.append(f"{slave} got {key_id} {len(times)} times")
     for asked in load.asked:
         for key_id in asked.keys:
             name = (key_id, asked.slave)

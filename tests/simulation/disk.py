@@ -16,7 +16,7 @@ class MemoryDisk:
         self.broken = False
         self.audit = []
         self._rows: dict[tuple[str, str], tuple[bytes, bytes | None]] = {}
-        self._undo: list[dict] = []
+        self._undo: list[tuple[dict, int]] = []  # for each commit: rows it replaced, audit lines before it
 
     def load(self):
         for (kind, name), (body, secret) in list(self._rows.items()):
@@ -42,14 +42,16 @@ class MemoryDisk:
                     changed[offset : offset + length] = bytes(length)
                 secret = bytes(changed)
             self._rows[name] = (write.body, secret)
-        self._undo.append(undo)
+        self._undo.append((undo, len(self.audit)))
         self.audit += audit
         self.number += 1
         return self.number
 
     def roll_back(self, number: int) -> None:
         while self.number > number:
-            for name, row in self._undo.pop().items():
+            undo, lines = self._undo.pop()
+            del self.audit[lines:]
+            for name, row in undo.items():
                 if row is None:
                     self._rows.pop(name, None)
                 else:
@@ -87,6 +89,8 @@ class SqliteDisk:
         return self._database.load()
 
     def commit(self, writes, audit):
+        if self.broken:
+            raise StorageError("no space left")
         return self._database.commit(writes, audit)
 
     def reopen(self):

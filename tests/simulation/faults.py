@@ -1,16 +1,47 @@
-"""Faults of one run, drawn from its seed."""
+"""Faults of one run, drawn from its seed, and which requests each of them may hurt."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from quiver.domain.messages import Ciphertext
+from quiver.domain.messages import Ciphertext, Item
 from quiver.domain.secret import Secret
 
 from .load import Asked
 from .scenery import Scenery
+from .site import Site
 from .world import World
 
-AFTERMATH = 6.0  # seconds after a fault in which it still explains a failed request
+WAIT = 2.0  # seconds that a request waits: a fault that begins within them hurts it too
+AFTERMATH = 4.0  # seconds after a fault: the meeting, a repeat after the longest of the early pauses, and new credit
 KINDS = ("crash", "crash", "crash", "rollback", "dry", "cut", "one-side", "corrupt", "hostile", "reroute", "full")
+
+Route = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One fault.
+
+    Attributes:
+        start: when it begins, seconds.
+        stop: when it and its consequences are over.
+        hurts: whether a path over these nodes may fail because of it.
+    """
+
+    what: str
+    start: float
+    stop: float
+    hurts: Callable[[Route], bool]
+
+
+def passing(node: str) -> Callable[[Route], bool]:
+    """Hurts every path that passes a node."""
+    return lambda route: node in route
+
+
+def over(ends: tuple[str, str]) -> Callable[[Route], bool]:
+    """Hurts every path that passes both of two nodes: over the link between them, or straight from one to the other."""
+    return lambda route: ends[0] in route and ends[1] in route
 
 
 @dataclass
@@ -19,10 +50,9 @@ class Faults:
 
     world: World
     scenery: Scenery
-    windows: list[tuple[float, float]] = field(default_factory=list)
-    burned: set[str] = field(default_factory=set)
-    plan: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
     rolled_back: str = ""
+    _rerouting: bool = False
 
     def draw(self, count: int, seconds: float) -> None:
         """Plan some faults over the time."""
@@ -30,62 +60,77 @@ class Faults:
             kind = self.world.random.choice(KINDS)
             self.world.after(self.world.random.uniform(0.5, seconds), lambda kind=kind: self.strike(kind))
 
-    def troubled(self, asked: Asked) -> bool:
+    def explain(self, asked: Asked) -> bool:
         """Whether a fault explains that a request failed."""
-        return any(start - 3.0 <= asked.time <= stop + AFTERMATH for start, stop in self.windows)
+        entries = self.scenery.all_paths
+        routes = [e.nodes for e in entries if (e.source, e.destination) == (asked.home, asked.far)]
+        routes = routes or [(asked.home,)]
+        return any(
+            trouble.start - WAIT <= asked.time <= trouble.stop and any(trouble.hurts(route) for route in routes)
+            for trouble in self.troubles
+        )
 
-    def _explain(self, what: str, seconds: float) -> None:
+    def note(self, what: str, seconds: float, hurts: Callable[[Route], bool], aftermath: float = AFTERMATH) -> None:
+        """A fault begins now."""
         now = self.world.now()
-        self.windows.append((now, now + seconds))
-        self.plan.append(f"{now:.3f} {what} for {seconds:.2f} s")
+        self.troubles.append(Trouble(f"{now:.3f} {what} for {seconds:.2f} s", now, now + seconds + aftermath, hurts))
 
     def strike(self, kind: str) -> None:
+        """One fault of a kind, now, at a place and for a time that the seed says."""
         random, scenery = self.world.random, self.scenery
         site = scenery.sites[random.choice(scenery.names)]
         link = random.choice(list(scenery.devices.values()))
         seconds = random.uniform(0.05, 2.0)
         if kind == "crash":
             self.crash(site, seconds)
-        elif kind == "rollback" and not self.rolled_back and hasattr(site.disk, "roll_back"):
-            self.rolled_back = site.name
-            self.crash(site, seconds, back=random.choice((1, 2, 5, 20, 100, 10_000)))
+        elif kind == "rollback":
+            self.roll_back(site, seconds)
         elif kind == "reroute":
             self.reroute()
         elif kind == "hostile":
             self.hostile()
         elif kind == "full":
-            self._explain(f"{site.name}: disk full", seconds)
+            self.note(f"{site.name}: disk full", seconds, passing(site.name))
             site.disk.broken = True
             self.world.after(seconds, lambda: setattr(site.disk, "broken", False))
         elif kind == "dry":
-            self._explain(f"{link.name} dry", seconds)
+            self.note(f"{link.name} dry", seconds, over(link.ends))
             link.up = False
             self.world.after(seconds, lambda: setattr(link, "up", True))
         elif kind == "one-side":
             end = random.choice(link.ends)
-            self._explain(f"{link.name} unreachable at {end}", seconds)
+            self.note(f"{link.name} unreachable at {end}", seconds, over(link.ends))
             link.reachable[end] = False
             self.world.after(seconds, lambda: link.reachable.update({end: True}))
         elif kind == "corrupt":
-            self._explain(f"{link.name} hands out wrong bytes", seconds)
+            self.note(f"{link.name} hands out wrong bytes", seconds, over(link.ends))
             link.corrupt = True
             self.world.after(seconds, lambda: setattr(link, "corrupt", False))
         elif kind == "cut":
-            pair = frozenset(random.sample(scenery.names, 2))
-            self._explain(f"cut between {sorted(pair)}", seconds)
-            scenery.transport.cut.add(pair)
-            self.world.after(seconds, lambda: scenery.transport.cut.discard(pair))
+            low, high = random.sample(scenery.names, 2)
+            self.note(f"cut between {low} and {high}", seconds, over((low, high)))
+            scenery.transport.cut.add(frozenset((low, high)))
+            self.world.after(seconds, lambda: scenery.transport.cut.discard(frozenset((low, high))))
 
-    def crash(self, site, seconds: float, back: int = 0) -> None:
+    def roll_back(self, site: Site, seconds: float) -> None:
+        """Kill a node and start it from an earlier commit; once in a run."""
+        if self.rolled_back or not hasattr(site.disk, "roll_back"):
+            return
+        self.rolled_back = site.name
+        self.crash(site, seconds, back=self.world.random.choice((1, 2, 5, 20, 100, 10_000)))
+
+    def crash(self, site: Site, seconds: float, back: int = 0) -> None:
         """Kill a node at some point of one of its next turns and start it again."""
         if not site.up or site.crash_at is not None:
             return
         skip = [self.world.random.choice((0, 0, 1, 3))]
         where = self.world.random.choice(("before", "after", 0, 1, 2, 3, 5))
-        self._explain(f"{site.name} killed at {where}, {back} commits back", seconds + 1.0)
+        # After a rollback all its pad is burned: its links have to make new pad first.
+        aftermath = 3 * AFTERMATH if back else AFTERMATH
+        self.note(f"{site.name} killed at {where}, {back} commits back", seconds, passing(site.name), aftermath)
         life = site.life
 
-        def crash_at():
+        def crash_at(_transaction):
             skip[0] -= 1
             if skip[0] >= 0:
                 return None
@@ -99,8 +144,6 @@ class Faults:
             if site.life == life:
                 site.crash()
             if not site.up:
-                if back:
-                    self.burned.add(site.name)
                 site.restart(max(0, site.disk.number - back) if back else None)
 
         self.world.after(seconds, revive)
@@ -111,33 +154,43 @@ class Faults:
         if not relays or self.scenery.transport.tamper is not None:
             return
         relay = self.world.random.choice(relays)
-
-        def tamper(sender, _receiver, items):
-            if sender != relay:
-                return items
-            return tuple(shifted(item) if isinstance(item, Ciphertext) else item for item in items)
-
-        # Its blocks stay poisoned until they are used up, so it explains failures to the end.
-        self._explain(f"{relay} shifts ciphertexts", 60.0)
-        self.scenery.transport.tamper = tamper
+        self.scenery.transport.tamper = shifts(relay)
+        # Its blocks stay poisoned until they are used up, and its paths are suspended: it explains failures to the end.
+        self.note(f"{relay} shifts ciphertexts", 60.0, lambda route: relay in route[1:-1])
 
     def reroute(self) -> None:
         """Another route for one path, taken up by the sites one after another in the controller's order."""
         scenery = self.scenery
         old = self.world.random.choice(scenery.paths)
         new = scenery.reroute(old)
-        if new is None:
+        if new is None or self._rerouting:
             return
-        self._explain(f"{old.key} rerouted over {new.nodes}", 2.0)
+        self.note(f"{old.key} rerouted over {new.nodes}", 2.0, lambda route: route in (old.nodes, new.nodes))
+        self._rerouting = True
         both = [*scenery.paths, new]
         later = [entry for entry in both if entry is not old]
         scenery.paths[:] = later
         scenery.all_paths.append(new)
-        inner = [name for name in scenery.names if name != new.source]
-        scenery.configure(both, only=inner)
+        scenery.configure(both, only=[name for name in scenery.names if name != new.source])
         self.world.after(0.3, lambda: scenery.configure(both, only=[new.source]))
         self.world.after(1.2, lambda: scenery.configure(later, only=[new.source]))
-        self.world.after(2.5, lambda: scenery.configure(scenery.paths))
+
+        def end() -> None:
+            scenery.configure(later)
+            self._rerouting = False
+
+        self.world.after(2.5, end)
+
+
+def shifts(relay: str) -> Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]]:
+    """What a relay does that turns one bit of every byte of its ciphertexts."""
+
+    def tamper(sender: str, _receiver: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        if sender != relay:
+            return items
+        return tuple(shifted(item) if isinstance(item, Ciphertext) else item for item in items)
+
+    return tamper
 
 
 def shifted(item: Ciphertext) -> Ciphertext:

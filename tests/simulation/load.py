@@ -31,6 +31,7 @@ class Fetched:
 
     key_id: str
     slave: str
+    time: float
     key: bytes | None = None
     error: QuiverError | None = None
     lost: bool = False  # the slave's node died with the request
@@ -50,10 +51,6 @@ class Load:
         site = self.scenery.sites[home]
         asked = Asked(self.world.now(), master, slave, home, homes[slave], count, size)
         self.asked.append(asked)
-        if not site.up:
-            asked.lost = True
-            return
-        life = site.life
 
         def on_reply(reply) -> None:
             asked.done_at = self.world.now()
@@ -61,7 +58,9 @@ class Load:
             for delivered in reply.keys or ():
                 asked.keys[delivered.key_id] = delivered.key.reveal()
 
-        site.hand_in(life, lambda driver: driver.ask(master, (slave,), count, size, on_reply))
+        if not site.request(lambda driver, replied: driver.ask(master, (slave,), count, size, replied), on_reply):
+            asked.lost = True
+            return
         self.world.after(9.0, lambda: self._mark_lost(asked))
 
     def _mark_lost(self, asked: Asked) -> None:
@@ -69,7 +68,7 @@ class Load:
 
     def fetch(self, master: str, slave: str, key_ids: list[str]) -> None:
         site = self.scenery.sites[self.scenery.directory().homes[slave]]
-        attempts = [Fetched(key_id, slave) for key_id in key_ids]
+        attempts = [Fetched(key_id, slave, self.world.now()) for key_id in key_ids]
         self.fetched += attempts
 
         def on_reply(reply) -> None:
@@ -79,20 +78,13 @@ class Load:
                     assert reply.keys[index].key_id == attempt.key_id
                     attempt.key = reply.keys[index].key.reveal()
 
-        if site.up:
-            site.hand_in(site.life, lambda driver: driver.fetch(slave, master, key_ids, on_reply))
-        else:
+        if not site.request(lambda driver, replied: driver.fetch(slave, master, key_ids, replied), on_reply):
             for attempt in attempts:
                 attempt.lost = True
 
     def _tried(self) -> set[tuple[str, str]]:
         """Keys that were asked for; a KME that says 503 was not there yet."""
         return {(a.key_id, a.slave) for a in self.fetched if not isinstance(a.error, UnavailableError)}
-
-    def settle_lost(self) -> None:
-        """Nothing runs any more: attempts without an answer died with their node."""
-        for attempt in self.fetched:
-            attempt.lost |= attempt.key is None and attempt.error is None
 
     def random_requests(self, count: int, seconds: float, *, fetch: float = 0.5) -> None:
         """Requests of all permitted pairs, spread over the time; half of the keys are fetched soon, others at the end."""
@@ -131,3 +123,12 @@ class Load:
         for attempt in [attempt for attempt in self.fetched if attempt.key is not None]:
             master = next(asked.master for asked in self.asked if attempt.key_id in asked.keys)
             self.fetch(master, attempt.slave, [attempt.key_id])
+
+    def fetch_everything(self) -> None:
+        """The end of a run: every key is fetched once, and then asked for once more."""
+        self.fetch_rest()
+        self.world.run(0.5)
+        self.fetch_all_again()
+        self.world.run(0.5)
+        for attempt in self.fetched:  # those without an answer died with their node
+            attempt.lost |= attempt.key is None and attempt.error is None

@@ -48,7 +48,7 @@ class Scenery:
         for low, high in self.edges:
             name = f"l{low}-{high}"
             ends = (self.names[low], self.names[high])
-            speed = rate if rate is not None else random.choice((1_000, 4_000, 12_000))
+            speed = rate if rate is not None else random.choice((2_000, 4_000, 12_000))
             held = stock if stock is not None else random.choice((10_000, 40_000))
             self.devices[name] = LinkDevices(world, name, ends, speed, random.choice(KEY_BYTES), held)
         chosen = routes if routes is not None else self._routes(nodes)

@@ -1,18 +1,28 @@
 """A site: one node's process, which can be killed between any two of its steps, and its disk."""
 
-from quiver.agent.driver import Driver, Edges
+from collections.abc import Callable
+
+from quiver.agent.driver import Driver, Edges, OnReply, Transaction
 from quiver.domain import records
-from quiver.domain.collector import DeviceFacts, DeviceFetch
+from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
 from quiver.domain.errors import StorageError
+from quiver.domain.journal import Alarm
+from quiver.domain.network import Network
 from quiver.domain.node import Node
+from quiver.domain.reply import Reply
 
 from .world import World
+
+TURN = 0.002  # seconds from an event to the turn that acts on it: what comes meanwhile shares its commit
+REVIVAL = 0.1  # seconds from a commit that failed to the node made anew
+
+Where = str | int | None  # "before" or "after" the commit, or after so many effects; None: not in this turn
 
 
 class Site:
     """One trusted node of the simulation."""
 
-    def __init__(self, world: World, network, disk, transport, devices):
+    def __init__(self, world: World, network: Network, disk, transport, devices):
         self.world, self.network, self.disk = world, network, disk
         self.name = network.node
         self.transport, self.devices = transport, devices
@@ -20,11 +30,13 @@ class Site:
         self.life = 0
         self.up = False
         self.driver: Driver | None = None
-        self.alarms = []
-        self.deaths = 0  # clients whose request was under way lose their answer
-        self.crash_at = None  # None, or a callable that says where in the next turn the process dies
+        self.alarms: list[Alarm] = []
+        self.distrusted_at = float("inf")  # when it learnt first that its storage was rolled back
+        self.commits = 0  # of all its lives
+        self.refused = 0  # requests that a failed commit refused
+        self.crash_at: Callable[[Transaction | None], Where] | None = None  # asked in each turn
         self.send_early = False  # broken on purpose: effects before the commit
-        self._awake = False
+        self._requests: list[OnReply] = []
         self._wake_at = float("inf")
         transport.sites[self.name] = self
 
@@ -39,7 +51,7 @@ class Site:
             for kind, _, body, secret in self.disk.load()
         ]
         node = Node(self.network, self.mac_key, kept, self.disk.number, self.world, self.world)
-        self.driver = Driver(node, Edges(lambda m: self.transport.send(self, m), self._call, self.alarms.append))
+        self.driver = Driver(node, Edges(lambda m: self.transport.send(self, m), self._call, self._alarm))
         for link in self.network.links:
             devices = self.devices[link.id]
             node.facts(link.id, DeviceFacts(key_size=8 * devices.key_bytes, most=devices.most))
@@ -47,10 +59,11 @@ class Site:
         self._wake(0.0)
 
     def crash(self) -> None:
+        """The process is gone; clients lose their answers."""
         self.up, self.driver = False, None
         self.life += 1
-        self.deaths += 1
-        self._awake, self._wake_at = False, float("inf")
+        self._requests.clear()
+        self._wake_at = float("inf")
 
     def restart(self, number: int | None = None) -> None:
         """A new process opens the disk, rolled back to an earlier commit where one is given."""
@@ -59,11 +72,53 @@ class Site:
         self.disk.reopen()
         self.start()
 
-    def hand_in(self, life: int, event) -> None:
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def hand_in(self, life: int, event: Callable[[Driver], object]) -> None:
         """Something has happened for the process of this life."""
         if self.up and life == self.life:
+            assert self.driver is not None
             event(self.driver)
-            self._wake(0.0005)
+            self._wake(TURN)
+
+    def request(self, make: Callable[[Driver, OnReply], object], on_reply: OnReply) -> bool:
+        """A client asks; False where the process is down. No reply comes where it dies with the request."""
+        if not self.up:
+            return False
+
+        def replied(reply: Reply) -> None:
+            self._requests.remove(replied)
+            on_reply(reply)
+
+        self._requests.append(replied)
+        self.hand_in(self.life, lambda driver: make(driver, replied))
+        return True
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self.alarms.append(alarm)
+        if alarm.name == "rolled-back":
+            self.distrusted_at = min(self.distrusted_at, self.world.now())
+
+    def _call(self, call: DeviceGet | DeviceFetch) -> None:
+        devices, life = self.devices[call.link], self.life
+
+        def answer() -> None:
+            if isinstance(call, DeviceFetch):
+                fetched = devices.fetch(self.name, call.key_ids)
+                if fetched is None:
+                    self.hand_in(life, lambda driver: driver.node.fetch_failed(call, again=True))
+                else:
+                    self.hand_in(life, lambda driver: driver.node.fetched(call, fetched))
+                return
+            keys = devices.get(self.name, call.number)
+            if keys is None:
+                self.hand_in(life, lambda driver: driver.node.refused(call.link))
+            else:
+                self.hand_in(life, lambda driver: driver.node.got(call.link, keys))
+
+        self.world.after(self.world.random.uniform(0.001, 0.02), answer)
+
+    # --- turns ----------------------------------------------------------------------------------------------------
 
     def _wake(self, delay: float) -> None:
         moment = self.world.now() + delay
@@ -81,49 +136,37 @@ class Site:
     def _turn(self) -> None:
         driver, life = self.driver, self.life
         assert driver is not None
-        where = self.crash_at() if self.crash_at is not None else None
         transaction = driver.turn()
-        early = [effect for effect in driver.effects()] if self.send_early else None
-        for effect in early or ():
-            effect()
+        where = self.crash_at(transaction) if self.crash_at is not None else None
+        if self.send_early:
+            for effect in driver.effects():
+                effect()
         if where == "before":
             self.crash()
             return
-        if transaction is not None:
-            try:
-                driver.committed(self.disk.commit(transaction.writes, transaction.audit))
-            except StorageError:
-                self.crash()
-                self.world.after(0.5, self.restart)
-                return
+        if transaction is not None and not self._commit(driver, transaction):
+            return
         if where == "after":
             self.crash()
             return
-        for count, effect in enumerate(early if early is not None else driver.effects()):
+        for count, effect in enumerate(driver.effects()):
             if where == count:
                 self.crash()
                 return
-            if early is None:
-                effect()
+            effect()
         if self.up and life == self.life:
             self._wake(max(0.0, min(driver.node.due, self.world.now() + 1.0) - self.world.now()) + 1e-6)
 
-    def _call(self, call) -> None:
-        devices, life = self.devices[call.link], self.life
-
-        def answer() -> None:
-            if isinstance(call, DeviceFetch):
-                keys = devices.fetch(self.name, call.key_ids)
-                if keys is None:
-                    event = lambda driver: driver.node.fetch_failed(call, again=True)  # noqa: E731
-                else:
-                    event = lambda driver: driver.node.fetched(call, keys)  # noqa: E731
-            else:
-                keys = devices.get(self.name, call.number)
-                if keys is None:
-                    event = lambda driver: driver.node.refused(call.link)  # noqa: E731
-                else:
-                    event = lambda driver: driver.node.got(call.link, keys)  # noqa: E731
-            self.hand_in(life, event)
-
-        self.world.after(self.world.random.uniform(0.001, 0.02), answer)
+    def _commit(self, driver: Driver, transaction: Transaction) -> bool:
+        """Make a turn durable; where that fails the node is thrown away and whoever waits is refused, as the engine does."""
+        try:
+            driver.committed(self.disk.commit(transaction.writes, transaction.audit))
+        except StorageError as error:
+            for refuse in list(self._requests):
+                refuse(Reply(error=error))
+                self.refused += 1
+            self.crash()
+            self.world.after(REVIVAL, lambda: self.up or self.restart())
+            return False
+        self.commits += 1
+        return True

@@ -38,6 +38,11 @@ class Transport:
         self._busy: dict[tuple[str, str], int] = {}
         self._queues: dict[tuple[str, str], deque] = {}
 
+    @property
+    def poor(self) -> bool:
+        """Whether the network itself explains that a request is late: several messages in series wait for its repeats."""
+        return self.drop >= 0.1 or self.slow >= 0.1 or (self.slow > 0.0 and self.pool == 1)
+
     def calm(self) -> None:
         """No faults from now on."""
         self.drop = self.double = self.slow = 0.0
