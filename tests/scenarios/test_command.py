@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ import pytest
 QUIVER = Path(sys.executable).with_name("quiver")
 
 
+def shown(*arguments: str) -> str:
+    run = subprocess.run([QUIVER, *arguments], capture_output=True, text=True, check=True)
+    return " ".join(run.stdout.split())
+
+
 @pytest.mark.system
 def test_the_command_explains_itself():
-    shown = subprocess.run([QUIVER, "--help"], capture_output=True, text=True, check=True)
-    assert "Key management for quantum" in " ".join(shown.stdout.split())
+    assert "Key management for quantum" in shown("--help")
+
+
+def test_the_command_says_its_version():
+    assert shown("--version") == f"quiver {metadata.version('quiver-qkd')}"

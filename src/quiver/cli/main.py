@@ -1,5 +1,9 @@
 """`quiver`: the one command. Each group of subcommands stands in a module of its own."""
 
+import sys
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from quiver.cli import agent, device, key, pki
@@ -13,8 +17,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:  # typer's own signature
+    if wanted:
+        sys.stdout.write(f"quiver {metadata.version('quiver-qkd')}\n")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it, and exit.")
+]
+
+
 @app.callback()
-def prepare() -> None:
+def prepare(_version: VersionOption = False) -> None:
     """Before any command: logs go to stderr, warnings and errors only. A command that serves asks for more."""
     log.configure("WARNING")
 
