@@ -28,6 +28,14 @@ def test_ranges_are_allocated_in_order_over_segments_and_the_other_end_reads_the
     assert pads.available == 2 * (4 * KIB - 16) - 5100
 
 
+def test_a_segment_that_is_allocated_to_its_end_but_not_yet_accepted_is_no_part_of_the_next_range():
+    a, _ = ends(("s1", "a", 4 * KIB), ("s2", "a", 4 * KIB))
+    pads = a.context.pads["b"]
+    pads.allocate(4080)
+    pieces, _ = pads.allocate(100)
+    assert pieces == (Piece("s2", 16, 100),)
+
+
 def test_a_dry_pad_gives_nothing_rather_than_a_part():
     a, _ = ends(("s", "a", 4 * KIB))
     pads = a.context.pads["b"]

@@ -87,6 +87,8 @@ class LinkPads:
         for segment in list(self._own()):
             if len(taken) == length:
                 break
+            if segment.mark == segment.length:
+                continue  # all of it is allocated, but not yet accepted
             piece = Piece(segment.segment, segment.mark, min(length - len(taken), segment.length - segment.mark))
             taken += _bytes_of(segment, piece)
             segment.mark += piece.length
