@@ -138,3 +138,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text("[nodes]")
     with pytest.raises(ConfigurationError, match=r"agent\.toml: .*unknown field `nodes`"):
         read_agent(tmp_path / "agent.toml")
+
+
+def test_the_example_of_the_documentation_is_a_configuration(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+    example = page.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    config = parse_agent(example, tmp_path)
+    assert config.network().paths[0].depth == 262144
+    assert config.node.state == tmp_path / "state"
