@@ -314,11 +314,13 @@ class Vault:
         for batch in list(self.batches.values()):
             whole = (1 << batch.count) - 1
             taken = all(batch.taken_by(slave) == whole for slave in batch.slaves)
-            late = self._born[batch.batch] + limits.UNFETCHED_LIFE <= now
-            if (taken or late) and not self._awaits_floor(batch):
+            if not taken and self._born[batch.batch] + limits.UNFETCHED_LIFE <= now:
+                self._context.journal.audit("batch-expired", batch=self._context.blind(batch.batch))
+                batch.taken = dict.fromkeys(batch.slaves, f"{whole:x}")
+                self._context.journal.erase(batch, 0, len(batch.secret or b""))
+                taken = True
+            if taken and not self._awaits_floor(batch):
                 self._drop(batch)
-                if late and not taken:
-                    self._context.journal.audit("batch-expired", batch=self._context.blind(batch.batch))
 
     def seen(self, source: str) -> int:
         """One above the highest container number that came from a node."""
