@@ -1,0 +1,205 @@
+"""Paths: buffers fill ahead of demand, versions change without losing what is ready, and pad is shared out as credit."""
+
+import msgspec
+import pytest
+
+from quiver.domain import limits
+from quiver.domain.messages import Announcement, Credit
+from quiver.domain.network import PathEntry
+
+from .ground import KIB
+from .small_network import SmallNetwork
+from .test_node import pad_along
+
+DEEP = PathEntry("a-d", 1, 1, tuple("abcd"), depth=16 * KIB)
+FULL = 4 * (4 * KIB - limits.HASH_KEY)
+
+
+def row(*paths: PathEntry, per_link: int = 8) -> SmallNetwork:
+    net = SmallNetwork("abcd", paths, pad_along("abcd", per_link))
+    net.settle()
+    net.beat(4)
+    return net
+
+
+def reconfigure(net: SmallNetwork, *paths: PathEntry) -> None:
+    """The operator writes other paths: the destination first, the source last."""
+    for name in reversed(net.sites):
+        site = net.sites[name]
+        site.network = msgspec.structs.replace(site.network, paths=paths)
+        site.node.reconfigure(site.network)
+        net.turn(name)
+    net.settle()
+
+
+def ready(net: SmallNetwork, key: str = DEEP.key) -> int:
+    return net.node("a").paths.sources[key].ready
+
+
+def deliver(net: SmallNetwork) -> bytes:
+    """A key that both SAEs have."""
+    reply = net.ask("a", "alice", "dora")
+    net.settle()
+    assert reply.keys is not None, reply
+    (key,) = net.fetch("d", "dora", "alice", [reply.keys[0].key_id])
+    assert key == reply.keys[0].key.reveal()
+    return key
+
+
+def test_a_buffer_is_filled_to_its_depth_and_again_after_use():
+    net = row(DEEP)
+    assert ready(net) == FULL
+    spent = len([item for _, _, item in net.sent if isinstance(item, Announcement)])
+    net.beat(3)
+    assert len([item for _, _, item in net.sent if isinstance(item, Announcement)]) == spent, (
+        "a full one spends nothing"
+    )
+    for _ in range(80):
+        deliver(net)
+    net.beat(2)
+    assert ready(net) > FULL - 4 * KIB
+
+
+def test_a_filled_buffer_delivers_in_one_round_trip():
+    net = row(DEEP)
+    before = len(net.sent)
+    deliver(net)
+    sent = [(sender, receiver, item.kind) for sender, receiver, item in net.sent[before:]]
+    assert [entry for entry in sent if entry[2] not in ("credit", "floor")] == [("a", "d", "container")]
+
+
+def test_without_depth_no_pad_is_taken_ahead_of_demand():
+    net = row(PathEntry("a-d", 1, 1, tuple("abcd")))
+    assert not any(isinstance(item, Announcement) for _, _, item in net.sent)
+    deliver(net)
+
+
+def test_a_new_version_takes_over_and_the_old_ones_ready_blocks_are_used_up_first():
+    net = row(DEEP)
+    newer = msgspec.structs.replace(DEEP, version=2)
+    reconfigure(net, DEEP, newer)
+    net.beat(3)
+    assert net.node("a").paths.sources[DEEP.key].superseded
+    assert ready(net) + ready(net, newer.key) == FULL, "both count for the one buffer"
+    reconfigure(net, newer)
+    left = ready(net)
+    deliver(net)
+    assert ready(net) == left - 48
+    while ready(net) >= 48:
+        deliver(net)
+        net.beat()
+    deliver(net)
+    net.beat(2, seconds=limits.BLOCK_LIFE / 2)  # too little for a key is burned after its time
+    net.beat(5)
+    for name in "abcd":
+        node = net.node(name)
+        assert list(node.context.entries) == [newer.key], name
+    assert ready(net, newer.key) >= FULL - 4 * KIB
+    deliver(net)
+
+
+def test_a_version_that_comes_back_is_used_again():
+    net = row(DEEP)
+    reconfigure(net)
+    assert net.node("a").paths.sources[DEEP.key].retiring
+    reconfigure(net)
+    reconfigure(net, DEEP)
+    assert not net.node("a").paths.sources[DEEP.key].retiring
+    deliver(net)
+
+
+def test_open_sequences_of_a_version_that_goes_at_once_are_voided():
+    net = row(PathEntry("a-d", 1, 1, tuple("abcd")))
+    reply = net.ask("a", "alice", "dora")
+    while not net.node("b").paths.relays[DEEP.key].open:
+        net.deliver()
+    reconfigure(net)
+    net.beat(8)
+    assert reply.error is not None
+    assert all(net.node(name).context.entries == {} for name in "abcd")
+
+
+def test_retired_versions_outlive_a_restart_until_their_blocks_are_used():
+    net = row(msgspec.structs.replace(DEEP, depth=96 * KIB))
+    full = ready(net)
+    assert full > limits.CONTAINER_BYTES_OPEN
+    reconfigure(net)
+    for name in "abcd":
+        net.restart(name)
+    net.settle()
+    net.beat(2)
+    assert net.node("a").paths.sources[DEEP.key].retiring
+    assert ready(net) == full - limits.CONTAINER_BYTES_OPEN
+    deliver(net)
+
+
+def test_of_a_path_a_bounded_number_of_retired_versions_is_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "RETIRED_VERSIONS", 1)
+    net = row(DEEP)
+    for version in (2, 3):
+        newer = msgspec.structs.replace(DEEP, version=version, depth=version * 16 * KIB)
+        reconfigure(net, newer)
+        net.beat(4)
+        assert ready(net, newer.key) > 0
+    assert list(net.node("a").paths.sources) == ["a-d/1/2", "a-d/1/3"], "the oldest was burned"
+    assert net.node("a").journal.burned.causes["retired"] == FULL
+    assert "a-d/1/1" not in net.node("d").context.entries
+
+
+def test_a_relay_lets_the_oldest_of_too_many_retired_versions_go(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "RETIRED_VERSIONS", 0)
+    net = row(PathEntry("a-d", 1, 1, tuple("abcd")))
+    net.ask("a", "alice", "dora")
+    while not net.node("b").paths.relays[DEEP.key].open:
+        net.deliver()
+    reconfigure(net)
+    net.beat()
+    assert net.node("b").paths.relays == {}
+
+
+def test_credit_flows_from_the_destination_to_the_source_and_is_repeated():
+    net = row(DEEP)
+    net.sent.clear()
+    net.beat()
+    grants = [(sender, receiver, item) for sender, receiver, item in net.sent if isinstance(item, Credit)]
+    assert {(sender, receiver) for sender, receiver, _ in grants} == {("d", "c"), ("c", "b"), ("b", "a")}
+    by_sender = {sender: item.limit for sender, _, item in grants}
+    assert by_sender["d"] >= by_sender["c"] >= by_sender["b"]
+
+
+def test_credit_that_changes_often_is_sent_seldom():
+    net = row(DEEP)
+    paths = net.node("d").paths
+    net.clock.advance(limits.CREDIT_PAUSE)
+    paths.grant(repeat=False)
+    assert paths.due is None
+    paths.grant(repeat=False)
+    assert paths.due == net.clock.now() + limits.CREDIT_PAUSE
+
+
+def test_opposite_demand_on_one_row_is_served_both_ways():
+    back = PathEntry("d-a", 1, 1, tuple("dcba"), depth=16 * KIB)
+    kept = pad_along("abcd", 8)
+    for name, other in pad_along("dcba", 8).items():
+        kept[name] += other
+    net = SmallNetwork("abcd", [DEEP, back], kept)
+    net.settle()
+    net.beat(4)
+    assert ready(net) == FULL
+    assert net.node("d").paths.sources[back.key].ready == FULL
+    for _ in range(10):
+        forth = net.ask("a", "alice", "dora")
+        reverse = net.ask("d", "dora", "alice")
+        net.settle()
+        assert forth.keys is not None
+        assert reverse.keys is not None
+
+
+def test_contacts_are_all_nodes_that_a_node_has_business_with():
+    net = row(DEEP)
+    assert [sorted(net.node(name).contacts()) for name in "abcd"] == [
+        ["b", "d"],
+        ["a", "c", "d"],
+        ["b", "d"],
+        ["a", "b", "c"],
+    ]
