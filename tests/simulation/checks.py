@@ -6,7 +6,7 @@ from collections import defaultdict
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.messages import Ciphertext, Container
+from quiver.domain.messages import Announcement, Ciphertext, Container, Credit
 
 from .load import Load
 from .pad_check import PadBook
@@ -81,6 +81,25 @@ def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
             forms = [base64.b64encode(bytes(pad) + key[:18])[4 if pad else 0 : 20].rstrip(b"=") for pad in (0, 1, 2)]
             if key in raw or key.hex().encode() in lowered or any(form in text for form in forms):
                 found.append(f"{key_id} stands in a message or a log")
+    return found
+
+
+def credit_is_kept(scenery: Scenery) -> list[str]:
+    """No range is announced beyond the credit that the next node has granted: a path that is not whole costs nothing."""
+    granted: dict[tuple[str, str], int] = defaultdict(int)  # (path version, to whom) → the highest limit ever sent
+    known: set[tuple[str, str, int]] = set()
+    found = []
+    for message in scenery.transport.record:
+        for item in message.items:
+            if isinstance(item, Credit):
+                place = item.key, message.receiver
+                granted[place] = max(granted[place], item.limit)
+            elif isinstance(item, Announcement) and (item.key, message.sender, item.sequence) not in known:
+                known.add((item.key, message.sender, item.sequence))
+                top = item.start + item.length
+                if top > granted[item.key, message.sender]:
+                    most = granted[item.key, message.sender]
+                    found.append(f"{message.sender}: {item.key}#{item.sequence} up to {top}, credit {most}")
     return found
 
 

@@ -3,17 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
+from quiver.agent.driver import Transaction
+from quiver.domain import limits
 from quiver.domain.messages import Ciphertext, Item
 from quiver.domain.secret import Secret
 
 from .load import Asked
 from .scenery import Scenery
-from .site import Site
+from .site import Site, Where
 from .world import World
 
 WAIT = 2.0  # seconds that a request waits: a fault that begins within them hurts it too
 AFTERMATH = 4.0  # seconds after a fault: the meeting, a repeat after the longest of the early pauses, and new credit
 KINDS = ("crash", "crash", "crash", "rollback", "dry", "cut", "one-side", "corrupt", "hostile", "reroute", "full")
+
+WHOLE = slice(None)
+FIRST_KEY = slice(limits.HASH_KEY, limits.HASH_KEY + 16)  # of a block: what a tag over the ciphertext would not notice
 
 Route = tuple[str, ...]
 
@@ -124,13 +131,15 @@ class Faults:
         if not site.up or site.crash_at is not None:
             return
         skip = [self.world.random.choice((0, 0, 1, 3))]
-        where = self.world.random.choice(("before", "after", 0, 1, 2, 3, 5))
+        where = self.world.random.choice(("before", "before", "after", 1, 2, 3, 5))
         # After a rollback all its pad is burned: its links have to make new pad first.
         aftermath = 3 * AFTERMATH if back else AFTERMATH
         self.note(f"{site.name} killed at {where}, {back} commits back", seconds, passing(site.name), aftermath)
         life = site.life
 
-        def crash_at(_transaction):
+        def crash_at(transaction: Transaction | None) -> Where:
+            if transaction is None:
+                return None  # only what commits can be cut in two
             skip[0] -= 1
             if skip[0] >= 0:
                 return None
@@ -149,12 +158,12 @@ class Faults:
         self.world.after(seconds, revive)
 
     def hostile(self) -> None:
-        """A relay that shifts every ciphertext it sends, for a while."""
+        """A relay that shifts every ciphertext it sends, whole or only where a key will be, to the end of the load."""
         relays = sorted({relay for entry in self.scenery.paths for relay in entry.relays})
         if not relays or self.scenery.transport.tamper is not None:
             return
         relay = self.world.random.choice(relays)
-        self.scenery.transport.tamper = shifts(relay)
+        self.scenery.transport.tamper = shifts(relay, self.world.random.choice((WHOLE, FIRST_KEY)))
         # Its blocks stay poisoned until they are used up, and its paths are suspended: it explains failures to the end.
         self.note(f"{relay} shifts ciphertexts", 60.0, lambda route: relay in route[1:-1])
 
@@ -182,19 +191,19 @@ class Faults:
         self.world.after(2.5, end)
 
 
-def shifts(relay: str) -> Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]]:
-    """What a relay does that turns one bit of every byte of its ciphertexts."""
+def shifts(relay: str, part: slice) -> Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]]:
+    """What a relay does that turns one bit of every byte in a part of its ciphertexts."""
 
     def tamper(sender: str, _receiver: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
         if sender != relay:
             return items
-        return tuple(shifted(item) if isinstance(item, Ciphertext) else item for item in items)
+        return tuple(shifted(item, part) if isinstance(item, Ciphertext) else item for item in items)
 
     return tamper
 
 
-def shifted(item: Ciphertext) -> Ciphertext:
-    """The ciphertext with one bit of every byte turned."""
-    fields = {name: getattr(item, name) for name in item.__struct_fields__}
-    fields["ciphertext"] = Secret(bytes(byte ^ 1 for byte in item.ciphertext.reveal()))
-    return Ciphertext(**fields)
+def shifted(item: Ciphertext, part: slice) -> Ciphertext:
+    """The ciphertext with one bit of every byte of the part turned."""
+    changed = bytearray(item.ciphertext.reveal())
+    changed[part] = bytes(byte ^ 1 for byte in changed[part])
+    return msgspec.structs.replace(item, ciphertext=Secret(changed))

@@ -10,6 +10,7 @@ from .load import Load
 from .scenery import Scenery
 from .world import World
 
+SIZES = (2, 3, 3, 4, 4, 5, 5, 6, 8, 12)  # nodes
 START_UP = 2.0  # seconds in which the first pad is collected and the first credit comes: they explain a failed request
 LOADED = 7.0  # seconds of load and faults
 QUIET = 9.0  # seconds in which everything has to come to rest: the longest pause between two repeats, and one
@@ -39,12 +40,17 @@ class Outcome:
 
 
 def run_seed(
-    seed: int, *, sqlite: Path | None = None, prepare: Callable[[Scenery, Faults], None] | None = None
+    seed: int,
+    *,
+    most_nodes: int = 12,
+    sqlite: Path | None = None,
+    prepare: Callable[[Scenery, Faults], None] | None = None,
 ) -> Outcome:
     """Run one seed.
 
     Args:
         seed: of everything.
+        most_nodes: of the network.
         sqlite: a directory for real databases; None for disks in memory.
         prepare: called before time begins, to plan more or to break something on purpose.
     """
@@ -52,7 +58,7 @@ def run_seed(
     random = world.random
     scenery = Scenery(
         world,
-        random.choice((2, 3, 3, 4, 4, 5, 5, 6, 8, 12)),
+        random.choice([nodes for nodes in SIZES if nodes <= most_nodes]),
         sqlite=sqlite,
         drop=random.choice((0.0, 0.0, 0.01, 0.1)),
         double=random.choice((0.0, 0.02, 0.2)),
@@ -84,6 +90,8 @@ def come_to_rest(scenery: Scenery) -> None:
     scenery.transport.calm()
     for link in scenery.devices.values():
         link.up = True
+    for site in scenery.sites.values():
+        site.crash_at = None
     scenery.world.run(QUIET)
     for site in scenery.sites.values():
         if not site.up:
@@ -98,6 +106,7 @@ def judge(scenery: Scenery, load: Load, faults: Faults) -> list[str]:
         *checks.key_ids_name_one_value(load),
         *checks.answered_keys_are_fetched_once(load, scenery, faults.rolled_back),
         *checks.no_key_leaves(scenery, load),
+        *checks.credit_is_kept(scenery),
         *checks.tables_are_bounded(scenery),
         *checks.pad_is_accounted_for(scenery),
         *checks.half_is_served(load, faults.explain),

@@ -10,8 +10,8 @@ from .site import Site
 from .transport import Transport
 from .world import World
 
-KEY_BYTES = (32, 64, 128, 256)
-LEVEL = 24 * 1024
+KEY_BYTES = (32, 128, 256, 512)
+LEVEL = 16 * 1024
 
 
 class Scenery:
@@ -49,7 +49,7 @@ class Scenery:
             name = f"l{low}-{high}"
             ends = (self.names[low], self.names[high])
             speed = rate if rate is not None else random.choice((2_000, 4_000, 12_000))
-            held = stock if stock is not None else random.choice((10_000, 40_000))
+            held = stock if stock is not None else random.choice((8_000, 30_000))
             self.devices[name] = LinkDevices(world, name, ends, speed, random.choice(KEY_BYTES), held)
         chosen = routes if routes is not None else self._routes(nodes)
         self.paths = [self._entry(number, route, depth) for number, route in enumerate(chosen)]

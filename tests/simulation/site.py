@@ -22,6 +22,8 @@ Where = str | int | None  # "before" or "after" the commit, or after so many eff
 class Site:
     """One trusted node of the simulation."""
 
+    send_early = False  # broken on purpose: effects before the commit
+
     def __init__(self, world: World, network: Network, disk, transport, devices):
         self.world, self.network, self.disk = world, network, disk
         self.name = network.node
@@ -35,7 +37,6 @@ class Site:
         self.commits = 0  # of all its lives
         self.refused = 0  # requests that a failed commit refused
         self.crash_at: Callable[[Transaction | None], Where] | None = None  # asked in each turn
-        self.send_early = False  # broken on purpose: effects before the commit
         self._requests: list[OnReply] = []
         self._wake_at = float("inf")
         transport.sites[self.name] = self

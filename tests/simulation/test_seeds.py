@@ -1,0 +1,50 @@
+"""Whole networks under load and faults, each from one number: nothing that was promised may break.
+
+`python -m tests.simulation.long_run` runs more of them, or one again.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from .faults import Faults
+from .run import run_seed
+from .scenery import Scenery
+from .site import Site
+
+SEEDS = 1000
+CHUNK = 10
+COMMITS = 120  # every one of a node's first commits is a crash point, on the real key database
+ON_DISK = 1_000_000  # these seeds are apart from the others
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_promises_hold_under_faults(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        outcome = run_seed(seed)
+        assert not outcome.violations, str(outcome)
+
+
+@pytest.mark.parametrize("commit", range(1, COMMITS + 1))
+def test_promises_hold_when_every_node_dies_at_its_kth_commit(commit: int, tmp_path: Path) -> None:
+    def prepare(scenery: Scenery, faults: Faults) -> None:
+        for index, site in enumerate(scenery.sites.values()):
+            where = ("before", "after")[(commit + index) % 2]
+            die_at(faults, site, commit, where)
+
+    outcome = run_seed(ON_DISK + commit, most_nodes=4, sqlite=tmp_path, prepare=prepare)
+    assert not outcome.violations, str(outcome)
+
+
+def die_at(faults: Faults, site: Site, commit: int, where: str) -> None:
+    """Kill a site just before or just after the given commit of all its lives, and start it again."""
+
+    def crash_at(transaction: object) -> str | None:
+        if transaction is None or site.commits + 1 != commit:
+            return None
+        site.crash_at = None
+        faults.note(f"{site.name} killed {where} commit {commit}", 0.3, lambda route: site.name in route)
+        site.world.after(0.3, lambda: site.up or site.restart())
+        return where
+
+    site.crash_at = crash_at
