@@ -61,7 +61,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20_000, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes")
-    parser.add_argument("--broken", choices=sorted(RULES), default="", help="break a rule; stops at the first violation")
+    parser.add_argument(
+        "--broken", choices=sorted(RULES), default="", help="break a rule; stops at the first violation"
+    )
     options = parser.parse_args()
     tally = Tally(options.seeds)
     tasks = ((seed, options.broken) for seed in range(options.start, options.start + options.seeds))

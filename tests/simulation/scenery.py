@@ -132,9 +132,7 @@ class Scenery:
         if route is None or tuple(self.names[i] for i in route) == old.nodes:
             return None
         nodes = tuple(self.names[i] for i in route)
-        return PathEntry(
-            virtual_link=old.virtual_link, path=1, version=old.version + 1, nodes=nodes, depth=old.depth
-        )
+        return PathEntry(virtual_link=old.virtual_link, path=1, version=old.version + 1, nodes=nodes, depth=old.depth)
 
     def configure(self, paths, *, only=None) -> None:
         """Write the paths into the configuration of every site (or of those named), running or not."""

@@ -1,0 +1,149 @@
+"""Every check of the simulation sees its rule broken: the same run is clean when the rule is kept."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
+import pytest
+
+from quiver.domain.messages import Announcement, Item
+from quiver.domain.records import Piece
+
+from . import broken
+from .faults import FIRST_KEY, shifts
+from .stage import Stage, chain
+
+Breaking = Callable[[], AbstractContextManager[None]]
+
+
+def steady(stage: Stage) -> None:
+    """A chain of three under a light load."""
+    stage.run(2.0)
+    stage.ask(0, 2, every=0.25, seconds=4.0)
+    stage.run(4.0)
+    stage.load.fetch_rest()
+    stage.run(1.0)
+
+
+def hostile(stage: Stage) -> None:
+    """The relay turns bits where the key will be."""
+    stage.scenery.transport.tamper = shifts("n1", FIRST_KEY)
+    stage.faults.note("hostile relay", 60.0, lambda _route: True)
+    steady(stage)
+
+
+def death_of(number: int, where: str, *, fetching: bool = True) -> Callable[[Stage], None]:
+    """A node dies twice a second, just before or just after a commit, while keys are asked for, and fetched or not."""
+
+    def act(stage: Stage) -> None:
+        stage.run(2.0)
+        stage.ask(0, 2, every=0.11, seconds=5.0)
+        stage.faults.note("deaths", 5.0, lambda _route: True)
+        for turn in range(10):
+            if fetching:
+                stage.world.after(0.5 * turn + 0.1, stage.load.fetch_rest)
+            stage.world.after(0.5 * turn + 0.1, lambda: die(stage.site(number), where))
+        stage.run(5.0)
+
+    return act
+
+
+def die(site, where: str) -> None:
+    def crash_at(transaction):
+        if transaction is None:
+            return None
+        site.crash_at = None
+        site.world.after(0.05, site.restart)
+        return where
+
+    if site.up:
+        site.crash_at = crash_at
+
+
+def too_much(stage: Stage) -> None:
+    """More requests than may wait, over a path that is not whole."""
+    stage.scenery.devices["l1-2"].up = False
+    stage.scenery.devices["l1-2"]._stock.clear()
+    stage.faults.note("dry", 60.0, lambda _route: True)
+    stage.run(1.0)
+    stage.ask(0, 2, every=0.001, seconds=1.5)
+    stage.run(1.5)
+
+
+def dry(stage: Stage) -> None:
+    """The last link never gets a key."""
+    stage.faults.note("dry", 60.0, lambda _route: True)
+    stage.scenery.devices["l1-2"]._stock.clear()
+    stage.scenery.devices["l1-2"].up = False
+    steady(stage)
+
+
+def announced_twice(stage: Stage) -> None:
+    """The source announces the bytes of its first range again and again."""
+    said: list[tuple[Piece, ...]] = []
+
+    def tamper(sender: str, receiver: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        return tuple(again(item) if (sender, receiver) == ("n0", "n1") else item for item in items)
+
+    def again(item: Item) -> Item:
+        if not isinstance(item, Announcement):
+            return item
+        said.append(item.pieces)
+        same = sum(p.length for p in said[0]) == item.length
+        return msgspec.structs.replace(item, pieces=said[0]) if same else item
+
+    stage.scenery.transport.tamper = tamper
+    stage.faults.note("repeated ranges", 60.0, lambda _route: True)
+    steady(stage)
+
+
+def going_back(stage: Stage) -> None:
+    """The source comes back from before the commit of a container that has left and reached nobody."""
+    steady(stage)
+    stage.faults.note("rollback", 30.0, lambda _route: True)
+    stage.faults.rolled_back = "n0"
+    site = stage.site(0)
+    number = site.disk.number
+    stage.cut(0, 2)
+    stage.load.ask("sae-n0-0", "sae-n2-0")
+    stage.run(0.0021)
+    assert site.disk.number == number + 1
+    site.crash()
+    site.restart(number)
+    stage.cut(0, 2, heal=True)
+    stage.run(1.0)
+    steady(stage)
+
+
+CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
+    "effects leave before the commit": (broken.send_early, death_of(2, "before"), "times"),
+    "the tag covers the ciphertext": (broken.tag_over_ciphertext, hostile, "has 2 values"),
+    "ranges are taken without credit": (broken.no_credit, dry, "credit"),
+    "a batch id comes again": (broken.few_batch_ids, steady, "has 2 values"),
+    "a slave is served twice": (broken.key_given_again, steady, "2 times"),
+    "the master is answered before the keys are stored": (broken.answered_unstored, death_of(2, "before"), "never got"),
+    "the keys are acknowledged in memory": (broken.stored_in_memory, death_of(2, "after", fetching=False), "never got"),
+    "a key stands in the audit": (broken.key_in_audit, steady, "stands in a message or a log"),
+    "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
+    "more requests wait than allowed": (broken.limits_lifted, too_much, "waiting requests"),
+    "accepted bytes are not remembered": (broken.accepted_forgotten, announced_twice, "not the XOR"),
+    "marks are not raised after a rollback": (broken.marks_not_raised, going_back, "used twice"),
+}
+
+
+def played(act: Callable[[Stage], None], breaking: Breaking) -> list[str]:
+    stage = Stage(chain(3), [(0, 1, 2)], depth=8192)
+    with breaking():
+        act(stage)
+    return stage.end()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_rule_is_seen(name: str) -> None:
+    breaking, act, words = CASES[name]
+    assert any(words in violation for violation in played(act, breaking))
+
+
+@pytest.mark.parametrize("act", dict.fromkeys(act for _, act, _ in CASES.values()))
+def test_the_same_run_with_all_rules_kept_is_clean(act: Callable[[Stage], None]) -> None:
+    assert played(act, nullcontext) == []
