@@ -6,6 +6,7 @@ does, the node is thrown away: everybody who waits gets 503, and a new one is ma
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
+from quiver.agent import trace
 from quiver.agent.driver import Driver, Edges, Transaction
 from quiver.domain import limits, records
 from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
@@ -101,6 +103,7 @@ class Engine:
         self._wake: Final = asyncio.Event()
         self._waiting: Final[set[asyncio.Future[object]]] = set()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._tracing: Final = _log.is_enabled_for(logging.DEBUG)
         self.alarms: Final[dict[str, int]] = {}
         self.commits = 0
         self.restarts = 0
@@ -157,7 +160,11 @@ class Engine:
         def respond(header: Header, answers: list[Answer]) -> None:
             _resolve(answered, (header, answers))
 
-        return await self._settled(answered, lambda driver: driver.receive(sender, kind, header, items, respond))
+        described = trace.described(items) if self._tracing else ()
+        answer = await self._settled(answered, lambda driver: driver.receive(sender, kind, header, items, respond))
+        if self._tracing:
+            trace.log_answered(self._network.node, sender, kind, described, answer[1])
+        return answer
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
         """New keys, as `Node.ask`.
@@ -319,6 +326,8 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, message: Message, life: int) -> None:
+        if self._tracing:
+            trace.log_sent(self._network.node, message.peer, message.kind, message.items)
         try:
             header, answers = await self._peers.send(message.peer, message.kind, message.header, message.items)
         except RemoteError as error:
