@@ -6,8 +6,10 @@ from typing import Final
 import msgspec
 
 from quiver.agent.engine import Engine
+from quiver.domain import limits
 from quiver.domain.errors import StorageError
 from quiver.domain.node import Node
+from quiver.domain.records import Block
 
 __all__ = ["Figure", "figures_of"]
 
@@ -41,6 +43,7 @@ ABOUT: Final = {
     "link_check_bytes": "link pad that checks of segments have spent",
     "pad_burned_bytes": "pad that will never be used, by cause",
     "block_ready_bytes": "end-to-end pad that is ready at the source",
+    "block_hash_key_bytes": "hash keys of the ready blocks, shared out by bytes: the part that is for pad not taken yet",
     "path_credit_bytes": "pad that the source may take now; 0 says that the path is not whole, or dry",
     "sequences_open": "sequences without an outcome at the source",
     "keys_delivered": "keys that master SAEs were answered with",
@@ -103,5 +106,10 @@ def _pads(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
 def _paths(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
     for key, source in node.paths.sources.items():
         yield "block_ready_bytes", source.ready, {"path": key}
+        yield "block_hash_key_bytes", sum(map(_hash_key_left, source.blocks.values())), {"path": key}
         yield "path_credit_bytes", source.credit, {"path": key}
         yield "sequences_open", source.open, {"path": key}
+
+
+def _hash_key_left(block: Block) -> float:
+    return limits.HASH_KEY * (block.length - block.used.size) / (block.length - limits.HASH_KEY)

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from quiver.demo.job import JobOptions, run_job
 from quiver.demo.network import DemoNetwork
-from quiver.demo.report import job_object, print_job, print_network, print_trace, serve_object
+from quiver.demo.report import job_object, serve_object
 from quiver.demo.run import serve, until_signalled
+from quiver.demo.summary import print_job, print_network, print_trace
 from quiver.domain import limits
 from quiver.domain.errors import QuiverError
 

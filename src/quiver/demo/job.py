@@ -10,7 +10,7 @@ import msgspec
 from quiver.client import KmeClient
 from quiver.demo.load import Ledger, Load, Tally
 from quiver.demo.network import DemoNetwork, running_network, state_directory
-from quiver.demo.pad import PadSnapshot, bits_per_key_bit_and_hop, block_overhead, settled_pad
+from quiver.demo.pad import PadSnapshot, bits_per_key_bit_and_hop, settled_pad
 from quiver.demo.plan import PairPlan, Plan, draw_plan
 from quiver.demo.trace import Step, follow, read_events
 from quiver.domain.errors import UnavailableError
@@ -119,16 +119,15 @@ class _Job:
         """All loads, one after another: what each costs is told from the agents' counters before and after."""
         plan, keys = self._plan, self._options.keys
         tls = await self._network.peer_tls(plan.main.route[0], plan.main.route[-1])
-        overhead = block_overhead(await self._settled(), self._entries)
         beside = {pair.name: await self._beside(pair) for pair in plan.pairs}
         self._say(f"{len(beside)} pairs of SAEs have shared some keys in both directions")
         async with AsyncExitStack() as stack:
             main = await self._load(stack, plan.main)
             unbuffered = await self._load(stack, plan.unbuffered)
-            bulk = await self._measured(plan.main, overhead, lambda: main.bulk(keys, rate=plan.load_rate))
+            bulk = await self._measured(plan.main, lambda: main.bulk(keys, rate=plan.load_rate))
             self._say(f"{bulk.tally.delivered} of {keys} keys of {self._options.size} bits are at both ends")
-            single = await self._measured(plan.main, overhead, lambda: main.singles(_SINGLES))
-            alone = await self._measured(plan.unbuffered, overhead, lambda: unbuffered.singles(_SINGLES))
+            single = await self._measured(plan.main, lambda: main.singles(_SINGLES))
+            alone = await self._measured(plan.unbuffered, lambda: unbuffered.singles(_SINGLES))
             self._say(f"{_SINGLES} single keys came from the buffer, {_SINGLES} more without one")
             traced = await self._trace(main) if self._options.trace else None
         return JobResult(
@@ -144,13 +143,13 @@ class _Job:
             trace=traced,
         )
 
-    async def _measured(self, pair: PairPlan, overhead: float, work: Callable[[], Awaitable[Tally]]) -> "_Measured":
+    async def _measured(self, pair: PairPlan, work: Callable[[], Awaitable[Tally]]) -> "_Measured":
         """A load of a pair, and what it cost."""
         before = await self._settled()
         tally = await work()
         after = await self._settled()
         key_bytes = tally.delivered * self._options.size // 8
-        figure = bits_per_key_bit_and_hop(before, after, key_bytes, pair.entries[0], self._entries, overhead)
+        figure = bits_per_key_bit_and_hop(before, after, key_bytes, pair.entries[0], self._entries)
         return _Measured(tally, figure)
 
     async def _settled(self) -> PadSnapshot:

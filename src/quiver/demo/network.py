@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 _TRIES: Final = 3  # with other ports each, where somebody else has taken one
 _FILLED: Final = 0.85  # of a buffer's depth; blocks are quarters of it, and less than half of one is not filled up
-_FILLING: Final = 25.0  # seconds for all buffers
+_FILLING: Final = 60.0  # seconds for all buffers
 _LOOK: Final = 0.15  # seconds between two looks
 
 

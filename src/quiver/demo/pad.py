@@ -17,7 +17,6 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from quiver.domain import limits
 from quiver.domain.errors import RemoteError
 from quiver.domain.network import PathEntry
 
@@ -25,7 +24,6 @@ __all__ = [
     "PadSnapshot",
     "Sample",
     "bits_per_key_bit_and_hop",
-    "block_overhead",
     "parse_metrics",
     "read_pad",
     "settled_pad",
@@ -47,15 +45,17 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         allocated: link pad that was ever allocated, over all hops.
         ready: path version → end-to-end pad in ready blocks at its source.
+        hash_keys: path version → what of their hash keys belongs to that pad, shared out by bytes.
         under_way: sequences without an outcome.
         collected: link pad that became usable, checks included.
         checks: link pad that checks of segments spent.
         burned: cause → pad burned.
-        level: link → pad that either end may still allocate.
+        level: "node to neighbour" → pad that the node may still allocate.
     """
 
     allocated: int
     ready: dict[str, int]
+    hash_keys: dict[str, float]
     under_way: int
     collected: int
     checks: int
@@ -71,6 +71,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
             entries: path version → entry; ready blocks count at the source only.
         """
         ready: dict[str, int] = {}
+        hash_keys: dict[str, float] = {}
         burned: dict[str, int] = {}
         level: dict[str, int] = {}
         totals = {"allocated": 0, "collected": 0, "checks": 0, "under_way": 0}
@@ -86,15 +87,18 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
                     totals[names[name]] += int(value)
                 elif name == "quiver_block_ready_bytes" and entries[labels["path"]].source == node:
                     ready[labels["path"]] = int(value)
+                elif name == "quiver_block_hash_key_bytes" and entries[labels["path"]].source == node:
+                    hash_keys[labels["path"]] = value
                 elif name == "quiver_pad_burned_bytes_total":
                     burned[labels["cause"]] = burned.get(labels["cause"], 0) + int(value)
                 elif name == "quiver_pad_level_bytes":
                     level[f"{node} to {labels['neighbour']}"] = int(value)
-        return cls(ready=ready, burned=burned, level=level, **totals)
+        return cls(ready=ready, hash_keys=hash_keys, burned=burned, level=level, **totals)
 
-    def standing(self, entries: Mapping[str, PathEntry]) -> int:
-        """Link pad, over all hops, that stands in ready blocks; hash keys not counted."""
-        return sum(count * (len(entries[key].nodes) - 1) for key, count in self.ready.items())
+    def standing(self, entries: Mapping[str, PathEntry]) -> float:
+        """Link pad, over all hops, that stands in ready blocks, with their part of the hash keys."""
+        left = ((key, count + self.hash_keys[key]) for key, count in self.ready.items())
+        return sum(count * (len(entries[key].nodes) - 1) for key, count in left)
 
 
 def parse_metrics(text: str) -> Iterator[Sample]:
@@ -149,25 +153,12 @@ async def settled_pad(urls: Mapping[str, str], entries: Mapping[str, PathEntry])
         before = now
 
 
-def block_overhead(first: PadSnapshot, entries: Mapping[str, PathEntry]) -> float:
-    """Bytes of block for each byte of pad in it, hash keys included; at most that of the smallest block.
-
-    Args:
-        first: the buffers are filled and nothing was taken from them: all that was allocated stands in ready blocks.
-        entries: path version → entry.
-    """
-    most = limits.BLOCK_MIN / (limits.BLOCK_MIN - limits.HASH_KEY)
-    standing = first.standing(entries)
-    return min(most, first.allocated / standing) if standing else most
-
-
 def bits_per_key_bit_and_hop(
     before: PadSnapshot,
     after: PadSnapshot,
     key_bytes: int,
     path: PathEntry,
     entries: Mapping[str, PathEntry],
-    overhead: float,
 ) -> float | None:
     """Link pad spent between two snapshots, per bit of delivered key and hop (design section 10); None without keys.
 
@@ -177,12 +168,11 @@ def bits_per_key_bit_and_hop(
         key_bytes: delivered meanwhile.
         path: its entry.
         entries: path version → entry.
-        overhead: from `block_overhead`.
     """
     if not key_bytes:
         return None
     standing = after.standing(entries) - before.standing(entries)
-    spent = after.allocated - before.allocated - standing * overhead
+    spent = after.allocated - before.allocated - standing
     spent += sum(after.burned.values()) - sum(before.burned.values())
     usable = after.collected - after.checks
     checks = after.checks / usable if usable else 0.0
