@@ -163,15 +163,16 @@ class Faults:
         if not relays or self.scenery.transport.tamper is not None:
             return
         relay = self.world.random.choice(relays)
+        self.scenery.transport.liars.add(relay)
         self.scenery.transport.tamper = shifts(relay, self.world.random.choice((WHOLE, FIRST_KEY)))
         # Its blocks stay poisoned until they are used up, and its paths are suspended: it explains failures to the end.
         self.note(f"{relay} shifts ciphertexts", 60.0, lambda route: relay in route[1:-1])
 
-    def reroute(self) -> None:
-        """Another route for one path, taken up by the sites one after another in the controller's order."""
+    def reroute(self, route: Route | None = None) -> None:
+        """Another route for one path, any or the given one; the sites take it up in the controller's order."""
         scenery = self.scenery
         old = self.world.random.choice(scenery.paths)
-        new = scenery.reroute(old)
+        new = scenery.reroute(old, route)
         if new is None or self._rerouting:
             return
         self.note(f"{old.key} rerouted over {new.nodes}", 2.0, lambda route: route in (old.nodes, new.nodes))

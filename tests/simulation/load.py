@@ -110,10 +110,12 @@ class Load:
                 self.fetch(asked.master, asked.slave, fresh)
                 return
 
-    def fetch_rest(self) -> None:
-        """Every key that nobody has tried to fetch yet."""
+    def fetch_rest(self, slave: str = "") -> None:
+        """Every key that nobody has tried to fetch yet; of one slave only, where it is named."""
         tried = self._tried()
         for asked in self.asked:
+            if slave and asked.slave != slave:
+                continue
             fresh = [key_id for key_id in asked.keys if (key_id, asked.slave) not in tried]
             if fresh:
                 self.fetch(asked.master, asked.slave, fresh)

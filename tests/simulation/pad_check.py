@@ -21,6 +21,7 @@ class PadBook:
     def __init__(self, scenery: Scenery):
         self._made = {key_id: key for link in scenery.devices.values() for key_id, key in link.made.items()}
         self._entries = {}
+        self._liars = scenery.transport.liars
         self.pads: dict[str, bytes] = {}
         self._said: dict[tuple[str, str, int], list] = defaultdict(list)  # (node, path, sequence) → ranges announced
         self._uses: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
@@ -65,6 +66,8 @@ class PadBook:
         return name
 
     def _ciphertext(self, sender, item) -> None:
+        if sender in self._liars:
+            return  # what a hostile node does with its own pad is its own affair
         sent = item.ciphertext.reveal()
         name = self._fresh("ciphertext", sender, item.key, item.sequence, sent)
         if name is None:
@@ -72,7 +75,7 @@ class PadBook:
         before = self._entries[item.key].before(sender)
         for into in self._said[before, item.key, item.sequence]:
             for out in self._said[sender, item.key, item.sequence]:
-                if bytes(a ^ b for a, b in zip(self._bytes(into), self._bytes(out), strict=False)) == sent:
+                if xor(self._bytes(into), self._bytes(out)) == sent:
                     self._use(sender, [(p.segment, p.offset, p.length) for p in (*into, *out)], name)
                     return
         self.violations.append(f"{sender}: ciphertext {item.key}#{item.sequence} is not the XOR of announced ranges")
@@ -105,6 +108,12 @@ class PadBook:
                     self.violations.append(f"{node}: bytes [{start}, {min(top, stop)}) of segment {segment} used twice")
                 if stop > top:
                     top, last = stop, name
+
+
+def xor(one: bytes, other: bytes) -> bytes:
+    """The XOR of two byte strings, as long as the shorter of them."""
+    length = min(len(one), len(other))
+    return (int.from_bytes(one[:length]) ^ int.from_bytes(other[:length])).to_bytes(length)
 
 
 def _cut(pieces, offset: int, length: int):

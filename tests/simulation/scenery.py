@@ -125,13 +125,15 @@ class Scenery:
         pairs |= {frozenset((f"sae-{name}-0", f"sae-{name}-1")) for name in self.names}
         return Directory(homes=homes, pairs=frozenset(pairs))
 
-    def reroute(self, old: PathEntry) -> PathEntry | None:
-        """The next version of a path over another route, where there is one."""
-        ends = [self.names.index(n) for n in (old.source, old.destination)]
-        route = self.route(*ends)
-        if route is None or tuple(self.names[i] for i in route) == old.nodes:
+    def reroute(self, old: PathEntry, nodes: tuple[str, ...] | None = None) -> PathEntry | None:
+        """The next version of a path over another route, a random one where none is given."""
+        if nodes is None:
+            ends = [self.names.index(n) for n in (old.source, old.destination)]
+            route = self.route(*ends)
+            assert route is not None
+            nodes = tuple(self.names[i] for i in route)
+        if nodes == old.nodes:
             return None
-        nodes = tuple(self.names[i] for i in route)
         return PathEntry(virtual_link=old.virtual_link, path=1, version=old.version + 1, nodes=nodes, depth=old.depth)
 
     def configure(self, paths, *, only=None) -> None:

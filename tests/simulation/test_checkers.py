@@ -27,6 +27,7 @@ def steady(stage: Stage) -> None:
 
 def hostile(stage: Stage) -> None:
     """The relay turns bits where the key will be."""
+    stage.scenery.transport.liars.add("n1")
     stage.scenery.transport.tamper = shifts("n1", FIRST_KEY)
     stage.faults.note("hostile relay", 60.0, lambda _route: True)
     steady(stage)

@@ -34,6 +34,7 @@ class Transport:
         self.sites = {}
         self.record: list[Sent] = []
         self.cut: set[frozenset[str]] = set()
+        self.liars: set[str] = set()  # nodes that `tamper` speaks for
         self.tamper: Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]] | None = None
         self._busy: dict[tuple[str, str], int] = {}
         self._queues: dict[tuple[str, str], deque] = {}
@@ -68,9 +69,9 @@ class Transport:
         world, pair, life = self.world, (site.name, message.peer), site.life
         self._busy[pair] = self._busy.get(pair, 0) + 1
         header, items = decode_message(message.kind, body)
-        self.record.append(Sent(world.now(), *pair, message.kind, items, body))
         if self.tamper is not None:
             items = self.tamper(*pair, items)
+        self.record.append(Sent(world.now(), *pair, message.kind, items, body))
         finished = [False]
 
         def finish(body: bytes | None) -> None:
