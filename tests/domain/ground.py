@@ -17,6 +17,7 @@ from quiver.domain.secret import Secret
 from tests.store.model import State, apply
 
 KIB = 1024
+HISTORY = 32  # commits to which a database in memory can be set back
 ONE_HOP = PathEntry("a-d", 1, 1, ("a", "d"))
 TWO_RELAYS = PathEntry("a-d", 1, 1, ("a", "b", "c", "d"))
 DIRECTORY = Directory(
@@ -54,35 +55,40 @@ class SeededEntropy:
 
 
 class MemoryDatabase:
-    """Holds what was committed, and can be set back to an earlier commit."""
+    """Holds what was committed, and can be set back to one of the latest commits."""
 
     def __init__(self) -> None:
         self.audit: list[AuditLine] = []
-        self._states: list[State] = [{}]
-
-    @property
-    def number(self) -> int:
-        """The commit number."""
-        return len(self._states) - 1
+        self.number = 0
+        self._states: dict[int, State] = {0: {}}
 
     def commit(self, journal: Journal) -> int:
         """Make all of the journal durable, lazy writes too."""
         writes, audit = journal.take()
-        state = dict(self._states[-1])
+        state = dict(self._state)
         apply(state, writes)
-        self._states.append(state)
+        self.number += 1
+        self._states[self.number] = state
+        self._states.pop(self.number - HISTORY, None)
         self.audit += audit
         return self.number
 
+    @property
+    def _state(self) -> State:
+        return self._states[self.number]
+
     def load(self) -> list[Record]:
-        return [records.decode(kind, body, secret) for (kind, _), (body, secret) in self._states[-1].items()]
+        return [records.decode(kind, body, secret) for (kind, _), (body, secret) in self._state.items()]
 
     def roll_back(self, number: int) -> None:
-        del self._states[number + 1 :]
+        if number == 0:
+            self._states[0] = {}
+        self._states = {kept: state for kept, state in self._states.items() if kept <= number}
+        self.number = number
 
     def holds(self, material: bytes) -> bool:
         """Whether these bytes stand in any stored secret."""
-        return any(secret is not None and material in secret for _, secret in self._states[-1].values())
+        return any(secret is not None and material in secret for _, secret in self._state.values())
 
 
 def shared_segment(name: str, node: str, neighbour: str, owner: str, length: int = 4 * KIB) -> Segment:

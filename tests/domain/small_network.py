@@ -111,10 +111,10 @@ class SmallNetwork:
             self.sent += [(name, message.peer, item) for item in copy.items]
             self.letters.append(Letter(name, message.peer, site.life, copy))
 
-    def ask(self, name: str, master: str, slave: str, count: int = 1, size: int = 256) -> Reply:
+    def ask(self, name: str, master: str, *slaves: str, count: int = 1, size: int = 256) -> Reply:
         """A master asks for keys; errors that are raised at once stand in the reply too."""
         try:
-            reply = self.node(name).ask(master, [slave], count, size)
+            reply = self.node(name).ask(master, slaves, count, size)
         except QuiverError as error:
             reply = Reply(error=error)
         self.turn(name)

@@ -1,5 +1,7 @@
 """A node from outside: who may ask for what, what is served over relays, and whom it listens to."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -37,7 +39,7 @@ KEY = TWO_RELAYS.key
 def pad_along(nodes: str, per_link: int = 3, length: int = 16 * KIB) -> dict[str, list[Record]]:
     """Pad on every link of a row, owned by the end that is nearer to the start."""
     kept: dict[str, list[Record]] = {name: [] for name in nodes}
-    for near, far in zip(nodes, nodes[1:], strict=False):
+    for near, far in pairwise(nodes):
         for i in range(per_link):
             kept[near].append(shared_segment(f"{near}{far}{i}", near, far, near, length))
             kept[far].append(shared_segment(f"{near}{far}{i}", far, near, near, length))
