@@ -11,6 +11,7 @@ Rules that this module keeps (design section 3, Collect and Check):
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -63,7 +64,7 @@ class _Fresh(msgspec.Struct, frozen=True, eq=False):
 
 
 class _Fetch(msgspec.Struct, eq=False):
-    missing: list[str]
+    missing: dict[str, str]  # in lower case → as announced, in the owner's order
     until: float
     found: dict[str, _Fresh] = {}
     flying: bool = False
@@ -84,6 +85,7 @@ class Collector:
         self.link: Final = link
         self.facts: DeviceFacts | None = None
         self._gathered: list[_Fresh] = []
+        self._gathered_bytes = 0
         self._since = 0.0
         self._getting = False
         self._asked = 0  # keys, with the last *Get key*
@@ -107,14 +109,14 @@ class Collector:
         made: list[DeviceGet | DeviceFetch] = []
         if self._wants(now) and self.facts is not None:
             self._getting = True
-            missing = self._target() - sum(len(fresh.key) for fresh in self._gathered)
+            missing = self._target() - self._gathered_bytes
             number = -(-missing * 8 // self.facts.key_size)
             self._asked = max(1, min(self.facts.most, number))
             made.append(DeviceGet(self.link.id, self._asked))
         for segment, fetch in self._fetches.items():
             if not fetch.flying and fetch.again_at <= now and self.facts is not None:
                 fetch.flying = True
-                made.append(DeviceFetch(self.link.id, segment, tuple(fetch.missing[: self.facts.most])))
+                made.append(DeviceFetch(self.link.id, segment, tuple(islice(fetch.missing.values(), self.facts.most))))
         return made
 
     @property
@@ -156,6 +158,7 @@ class Collector:
                 self._context.journal.alarm("key-repeated", link=self.link.id)
             else:
                 self._gathered.append(fresh)
+                self._gathered_bytes += len(key)
                 self._fingerprints.update(fresh.marks)  # the next of the same answer may be its repeat
         dry = len(keys) < self._asked or len(self._gathered) == before
         if dry:
@@ -172,15 +175,14 @@ class Collector:
         self._announce_if_full(now, dry=True)
 
     def _announce_if_full(self, now: float, *, dry: bool) -> None:
-        gathered = sum(len(fresh.key) for fresh in self._gathered)
-        enough = gathered >= (limits.SEGMENT_MIN if dry else self._target())
-        late = gathered > 2 * limits.LINK_CHECK and now - self._since >= limits.SEGMENT_TIME
+        enough = self._gathered_bytes >= (limits.SEGMENT_MIN if dry else self._target())
+        late = self._gathered_bytes > 2 * limits.LINK_CHECK and now - self._since >= limits.SEGMENT_TIME
         if enough or late:
             self._announce()
 
     def _announce(self) -> None:
         name = self._context.entropy.draw(16).hex()
-        keys, self._gathered = self._gathered, []
+        keys, self._gathered, self._gathered_bytes = self._gathered, [], 0
         material = b"".join(fresh.key.reveal() for fresh in keys)
         segment = Segment(
             segment=name,
@@ -252,7 +254,7 @@ class Collector:
         )
         self._context.pads[self.link.neighbour].add(segment)
         until = self._context.clock.now() + limits.FETCH_RETRY
-        self._fetches[item.segment] = _Fetch(missing=list(item.key_ids), until=until)
+        self._fetches[item.segment] = _Fetch(missing={key_id.lower(): key_id for key_id in item.key_ids}, until=until)
         return Answer(Outcome.DONE)
 
     def fetched(self, name: str, keys: Sequence[QkdKey]) -> None:
@@ -260,14 +262,14 @@ class Collector:
         fetch = self._fetches.get(name)
         if fetch is None:
             return
-        fetch.flying = False
-        asked = {key_id.lower() for key_id in fetch.missing}
+        fetch.flying, before = False, len(fetch.missing)
         for key_id, key in keys:
-            fresh = self._fresh(key_id, key) if key_id.lower() in asked else None
+            spelt = key_id.lower()
+            fresh = self._fresh(key_id, key) if spelt in fetch.missing else None
             if fresh is not None:
-                fetch.found[key_id.lower()] = fresh
-        fetch.missing = [key_id for key_id in fetch.missing if key_id.lower() not in fetch.found]
-        if len(fetch.missing) == len(asked):  # none of those asked for, or none that is fresh
+                fetch.found[spelt] = fresh
+                del fetch.missing[spelt]
+        if len(fetch.missing) == before:  # none of those asked for, or none that is fresh
             self.fetch_failed(name, again=False)
         elif not fetch.missing:
             self._confirm(name, fetch)

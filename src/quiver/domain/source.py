@@ -67,6 +67,7 @@ class Source:
         self.entry: Final = entry
         self._route: Final = route
         self.blocks: Final = {block.sequence: block for block in sorted(blocks, key=lambda block: block.sequence)}
+        self._unused = sum(block.length - block.used.size for block in self.blocks.values())
         self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._open: Final[dict[int, _Open]] = {}
         self._credit: Held | None = None
@@ -103,7 +104,7 @@ class Source:
         """Bytes of pad that containers may take now."""
         if not self._context.met(self.entry.destination) or self.suspended:
             return 0
-        return sum(block.length - block.used.size for block in self.blocks.values())
+        return self._unused
 
     @property
     def suspended(self) -> bool:
@@ -221,6 +222,7 @@ class Source:
         block.secret = opened.pad
         self._born[sequence] = self._context.clock.now()
         self.blocks[sequence] = block
+        self._unused += block.length - block.used.size
         self._sort()
         self._context.journal.put(block, secret=True)
         return Outcome.DONE
@@ -292,14 +294,17 @@ class Source:
 
     def _use(self, block: Block, start: int, count: int) -> None:
         block.used.add(start, start + count)
+        self._unused -= count
         if block.used.size >= block.length:
             self._drop(block.sequence)
         else:
             self._context.journal.erase(block, start, count)
 
     def _drop(self, sequence: int) -> None:
+        block = self.blocks.pop(sequence)
         self._born.pop(sequence, None)
-        self._context.journal.delete(self.blocks.pop(sequence))
+        self._unused -= block.length - block.used.size
+        self._context.journal.delete(block)
 
     def burn(self, sequence: int, cause: str) -> None:
         """Burn what is left of a ready block."""
