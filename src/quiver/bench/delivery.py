@@ -1,5 +1,7 @@
 """The delivery figures: what one agent gives its SAEs while its buffer is filled."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -14,6 +16,7 @@ from quiver.bench.network import Line, Link
 from quiver.bench.processes import Children
 from quiver.bench.progress import Progress
 from quiver.domain import limits
+from quiver.domain.errors import RemoteError
 from quiver.domain.network import PathEntry
 from quiver.protocols.etsi014 import KeyIDs, decode_key_container, encode
 from quiver.protocols.etsi014_urls import Method, path_of
@@ -27,6 +30,10 @@ BULK: Final = 8  # connections that ask for many at once
 _DEPTH: Final = 2 * limits.KIB * limits.KIB  # bytes that the buffer holds
 _LEVEL: Final = 4 * limits.KIB * limits.KIB  # bytes of link pad behind it
 _FETCHES: Final = 8_000  # keys per second that dec_keys may need at most; more only shortens its runs
+_PACE: Final = 1024 * limits.KIB  # bytes of pad that are wanted for each second of a figure
+_LEAST: Final = 256 * limits.KIB  # bytes of pad without which there is nothing to measure
+_PATIENCE: Final = 30.0  # seconds for these
+_POLL: Final = 0.05  # seconds between two looks at the pad
 _SHARE: Final = 0.8  # of the pad that is there, that runs may spend
 
 _THERE: Final = PathEntry(virtual_link="a-b", path=1, version=1, nodes=("a", "b"), depth=_DEPTH)
@@ -71,10 +78,27 @@ async def _filled(root: Path, seconds: float, progress: Progress) -> AsyncIterat
         await line.start_devices()
         await line.start_agents([_THERE, _BACK])
         listener = await line.start_listener()
-        await line.pad("b", "a", back // 2, seconds)
-        await line.pad("a", "b", min(_LEVEL - limits.SEGMENT_MAX, int(seconds * limits.KIB**2)), 2 * seconds)
+        bench = Bench(line, listener, seconds, progress)
+        await line.pad("b", "a", limits.SEGMENT_MIN)
+        await _come_in(bench)
         await line.stop_devices()
-        yield Bench(line, listener, seconds, progress)
+        yield bench
+
+
+async def _come_in(bench: Bench) -> None:
+    """Wait until pad for all figures is there, or for twice a figure's time; in any case until there is some.
+
+    Raises:
+        RemoteError: not even some came.
+    """
+    begun, want = time.monotonic(), min(_SHARE * (_DEPTH + _LEVEL - limits.SEGMENT_MAX), bench.seconds * _PACE)
+    while (pad := await _pad(bench)) < want:
+        waited = time.monotonic() - begun
+        if waited > 2 * bench.seconds and pad >= _LEAST:
+            return
+        if waited > _PATIENCE:
+            raise RemoteError(f"only {pad} bytes of pad came in within {_PATIENCE:.0f} seconds")
+        await asyncio.sleep(_POLL)
 
 
 # --- throughput -------------------------------------------------------------------------------------------------------
