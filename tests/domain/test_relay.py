@@ -190,7 +190,7 @@ def test_a_range_that_the_next_node_refuses_makes_the_relay_tell_the_destination
     assert middle.station.one("lost", "d") == Lost(
         key=TWO_RELAYS.key, digest=TWO_RELAYS.digest, sequence=0, start=0, length=100
     )
-    assert middle.station.burned(f"next-{outcome.value}") == 100
+    assert middle.station.burned(f"next-{outcome.value}") == 200  # both ranges
     assert middle.station.said("ciphertext", "d") == ()
     middle.station.answer("lost", "d", Outcome.DONE)
     assert middle.state() is RelayedState.CLOSED
@@ -237,7 +237,7 @@ def test_what_was_under_way_to_a_node_with_another_database_ends(middle: Middle)
 
 def test_after_a_rollback_of_this_node_nothing_is_left(middle: Middle):
     middle.announce(announcement())
-    middle.relay.burn_all()
+    middle.relay.burn_all("peer-incarnation")
     assert (middle.relay.sequences, len(middle.station.outbox)) == ({}, 0)
 
 

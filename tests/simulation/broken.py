@@ -1,7 +1,7 @@
 """Rules broken on purpose, to show that the checks see it. Nothing of the product can be set to do any of this."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
 from quiver.domain import check, key_ids, limits
@@ -10,7 +10,7 @@ from quiver.domain.intervals import Intervals
 from quiver.domain.journal import Journal
 from quiver.domain.pads import LinkPads
 from quiver.domain.ports import Entropy
-from quiver.domain.records import Batch, Piece
+from quiver.domain.records import Batch, Block, Piece, Record
 from quiver.domain.relay import Relay
 from quiver.domain.secret import Secret
 from quiver.domain.source import Source
@@ -103,16 +103,27 @@ def answered_unstored() -> Iterator[None]:
         yield
 
 
+def _in_memory(kind: type[Record]) -> AbstractContextManager[object]:
+    put = Journal.put
+
+    def forgetful(self: Journal, record: Record, *, secret: bool = False, lazy: bool = False) -> None:
+        if not isinstance(record, kind):
+            put(self, record, secret=secret, lazy=lazy)
+
+    return mock.patch.object(Journal, "put", new=forgetful)
+
+
 @contextmanager
 def stored_in_memory() -> Iterator[None]:
     """Rule 5: a container is acknowledged although its keys are not durable."""
-    put = Journal.put
+    with _in_memory(Batch):
+        yield
 
-    def forgetful(self: Journal, record, *, secret: bool = False, lazy: bool = False) -> None:
-        if not isinstance(record, Batch):
-            put(self, record, secret=secret, lazy=lazy)
 
-    with mock.patch.object(Journal, "put", new=forgetful):
+@contextmanager
+def ready_in_memory() -> Iterator[None]:
+    """Rule 5: source and destination say that they have a block which is not durable."""
+    with _in_memory(Block):
         yield
 
 
@@ -179,13 +190,6 @@ def marks_not_raised() -> Iterator[None]:
 def burning_uncounted() -> Iterator[None]:
     """Section 3: what is burned does not show in the accounts."""
     with mock.patch.object(Journal, "burn"):
-        yield
-
-
-@contextmanager
-def keys_kept() -> Iterator[None]:
-    """Rule 3: an unfetched key never expires."""
-    with mock.patch.object(limits, "UNFETCHED_LIFE", new=float("inf")):
         yield
 
 

@@ -128,6 +128,8 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
     "more requests wait than allowed": (broken.limits_lifted, too_much, "waiting requests"),
     "accepted bytes are not remembered": (broken.accepted_forgotten, announced_twice, "not the XOR"),
+    "burning is not counted": (broken.burning_uncounted, death_of(1, "after"), "unaccounted for"),
+    "a ready block is not durable": (broken.ready_in_memory, death_of(0, "after"), "unaccounted for"),
     "marks are not raised after a rollback": (broken.marks_not_raised, going_back, "used twice"),
 }
 

@@ -42,7 +42,7 @@ class Transport:
     @property
     def poor(self) -> bool:
         """Whether the network itself explains that a request is late: several messages in series wait for its repeats."""
-        return self.drop >= 0.1 or self.slow >= 0.1 or (self.slow > 0.0 and self.pool == 1)
+        return self.drop >= 0.1 or self.slow >= 0.1 or (self.pool == 1 and self.drop + self.slow > 0.0)
 
     def calm(self) -> None:
         """No faults from now on."""

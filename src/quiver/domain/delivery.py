@@ -246,11 +246,12 @@ class Delivery:
             for source in flight.sources:
                 source.wrong_tags = 0
             self._end(flight)
+            self._account(sent, "")
             self._forget(sent)
             return
         if answer.outcome in (Outcome.WRONG_TAG, Outcome.STORED):
             self._distrust(flight, answer)
-        self._context.journal.burn(f"container-{answer.outcome.value}", request.pad_bytes)
+        self._account(sent, f"container-{answer.outcome.value}")
         self._withdraw(flight)
         if request.deadline > self._context.clock.now():
             self._waiting.insert(0, request)  # with fresh keys under a fresh batch id
@@ -270,7 +271,7 @@ class Delivery:
 
     def _give_up(self, flight: _Flight, error: QuiverError) -> None:
         self._context.outbox.cancel(flight.request.destination, Container.kind, flight.sent.id)
-        self._context.journal.burn("container-timeout", flight.request.pad_bytes)
+        self._account(flight.sent, "container-timeout")
         self._withdraw(flight)
         flight.request.reply.refuse(error)
 
@@ -288,7 +289,21 @@ class Delivery:
             keep_stored=keep_stored,
             floor=self.floor(sent.destination),
         )
-        self._context.outbox.post(sent.destination, sent.id, withdrawal, lambda answer: self._forget(sent))
+
+        def answered(answer: Answer) -> None:
+            if keep_stored:
+                self._account(sent, "" if answer.outcome is Outcome.STORED else "restart")
+            self._forget(sent)
+
+        self._context.outbox.post(sent.destination, sent.id, withdrawal, answered)
+
+    def _account(self, sent: Sent, cause: str) -> None:
+        """The pad of a container was used to deliver, or is burned for a cause."""
+        length = sum(count for pieces in sent.paths.values() for _, _, count in pieces)
+        if cause:
+            self._context.journal.burn(cause, length)
+        else:
+            self._context.journal.use("delivered", length)
 
     def _end(self, flight: _Flight) -> None:
         for source in flight.sources:
@@ -323,6 +338,8 @@ class Delivery:
             flight.request.reply.refuse(ExhaustedError(f"{destination} cannot tell what became of the keys"))
         for sent in [sent for sent in self._sent.values() if sent.destination == destination]:
             self._context.outbox.cancel(destination, Withdrawal.kind, sent.id)
+            if not sent.withdrawing:
+                self._account(sent, "peer-incarnation")
             self._forget(sent)
 
     @property

@@ -144,6 +144,7 @@ class Destination:
             used=Intervals([(0, limits.HASH_KEY)]),
         )
         block.secret = pad
+        self._context.journal.use("hash-key", limits.HASH_KEY)
         self.blocks[part.sequence] = block
         self._born[part.sequence] = self._context.clock.now()
         part.state, part.secret = PartState.READY, None
@@ -216,6 +217,8 @@ class Destination:
         for low, high in list(block.used.gaps(start, start + length)):
             if cause:
                 self._context.journal.burn(cause, high - low)
+            else:
+                self._context.journal.use("delivered", high - low)
             block.used.add(low, high)
             if block.used.size < block.length:
                 self._context.journal.erase(block, low, high - low)

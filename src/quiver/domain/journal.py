@@ -106,6 +106,16 @@ class Journal:
             self.burned.causes[cause] = self.burned.causes.get(cause, 0) + length
             self.put(self.burned, lazy=True)
 
+    def use(self, purpose: str, length: int) -> None:
+        """Count bytes of pad that were used, by purpose."""
+        self.burned.uses[purpose] = self.burned.uses.get(purpose, 0) + length
+        self.put(self.burned, lazy=True)
+
+    def collect(self, length: int) -> None:
+        """Count bytes of pad that a segment brings; each end counts its own."""
+        self.burned.collected += length
+        self.put(self.burned, lazy=True)
+
     def take(self) -> tuple[list[Write], list[AuditLine]]:
         """All writes since the last call, as one transaction; records as they are now."""
         writes = list(self._writes())

@@ -384,7 +384,7 @@ class Node:
         for peer in sorted(self.contacts() | set(self.meeting.peers)):
             self._burn_shared(peer)
         for relay in self.paths.relays.values():
-            relay.burn_all()
+            relay.burn_all("peer-incarnation")
         self.vault.burn_all()
 
 

@@ -189,6 +189,8 @@ class LinkPads:
         segment.state, link = SegmentState.USABLE, segment.link
         self.collected[link] = self.collected.get(link, 0) + segment.length
         self.checked[link] = self.checked.get(link, 0) + limits.LINK_CHECK
+        self._journal.collect(segment.length)
+        self._journal.use("link-check", limits.LINK_CHECK)
         self._journal.put(segment)
         self._journal.audit(
             "segment-collected", segment=segment.segment, link=link, owner=segment.owner, bytes=segment.length
@@ -201,6 +203,7 @@ class LinkPads:
             spent = segment.mark if segment.owner == self._node else segment.accepted.size
             self._journal.burn(cause, segment.length - spent)
         elif segment.secret is not None:
+            self._journal.collect(segment.length)
             self._journal.burn(cause, segment.length)
         self.drop(name)
 
@@ -279,7 +282,8 @@ class LinkPads:
                 self.burn(name, "meeting")
                 continue
             if segment.owner != owner:
-                if given and owner == self._node:  # their gift: this end had not heard
+                untouched = segment.accepted.size <= limits.LINK_CHECK  # a peer's word never revives a byte
+                if given and owner == self._node and untouched:  # their gift: this end had not heard
                     self._own_from(segment, limits.LINK_CHECK)
                     mark = 0
                 elif not segment.given:

@@ -128,7 +128,7 @@ class Paths:
         if key in self.sources:
             self.sources[key].burn_all("retired")
         elif key in self.relays:
-            self.relays[key].burn_all()
+            self.relays[key].burn_all("retired")
         else:
             self.destinations[key].burn_all("retired")
 
@@ -137,7 +137,7 @@ class Paths:
         if key in self.destinations:
             self.destinations[key].burn_all("retired")
         elif key in self.relays:
-            self.relays[key].burn_all()
+            self.relays[key].burn_all("retired")
         for roles in (self.sources, self.relays, self.destinations):
             roles.pop(key, None)
         del self._context.entries[key]

@@ -299,10 +299,18 @@ class Own(Record):
 
 
 class Burned(Record):
-    """Bytes of pad burned, by cause."""
+    """The account of this database's pad, in bytes: collected = used + burned + what the records still hold.
+
+    Attributes:
+        causes: why pad was burned → bytes.
+        uses: what it was used for → bytes: link-check, relayed (both ranges of a ciphertext), hash-key, delivered.
+        collected: bytes that segments brought.
+    """
 
     kind: ClassVar[str] = "burned"
     causes: dict[str, int] = {}
+    uses: dict[str, int] = {}
+    collected: int = 0
 
 
 RECORDS: Final[dict[str, type[Record]]] = {

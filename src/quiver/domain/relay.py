@@ -59,7 +59,7 @@ class Relay:
         self._busy_until = 0.0
         for record in self.sequences.values():
             if record.state is not RelayedState.CLOSED:
-                context.journal.burn("restart", record.length)
+                self._waste(record, "restart")
                 self._lost(record)
 
     # --- credit ---------------------------------------------------------------------------------------------------
@@ -155,10 +155,11 @@ class Relay:
                 return
             if answer.outcome is Outcome.DONE:
                 self._send(record)
-            elif answer.outcome is Outcome.SETTLED:
+                return
+            self._waste(record, f"next-{answer.outcome.value}")
+            if answer.outcome is Outcome.SETTLED:
                 self._close(record)
             else:
-                self._context.journal.burn(f"next-{answer.outcome.value}", record.length)
                 self._lost(record)
 
         self._context.outbox.post(self._after, record.id, announcement, answered)
@@ -166,6 +167,7 @@ class Relay:
     def _send(self, record: Relayed) -> None:
         record.state = RelayedState.SENDING
         self._context.journal.put(record, lazy=True)
+        self._context.journal.use("relayed", 2 * record.length)
         ciphertext = Ciphertext(
             key=self.entry.key,
             digest=self.entry.digest,
@@ -177,6 +179,11 @@ class Relay:
             settled=self._route.settled,
         )
         self._context.outbox.post(self.entry.destination, record.id, ciphertext, lambda answer: self._close(record))
+
+    def _waste(self, record: Relayed, cause: str) -> None:
+        """The ciphertext of a sequence will not be sent: where it was not yet, both its ranges are burned."""
+        if record.state is RelayedState.ANNOUNCING:
+            self._context.journal.burn(cause, 2 * record.length)
 
     def _lost(self, record: Relayed) -> None:
         self._wipe(record.sequence)
@@ -212,6 +219,7 @@ class Relay:
         self._context.journal.put(self._route, lazy=True)
         for sequence in [number for number in self.sequences if number < self._route.floor]:
             record = self.sequences.pop(sequence)
+            self._waste(record, "voided-by-source")
             self._cancel(record)
             self._context.journal.delete(record, lazy=True)
 
@@ -223,6 +231,7 @@ class Relay:
     def peer_lost(self) -> None:
         """The next node's database or the destination's is another one: what was under way there ends."""
         for record in self.sequences.values():
+            self._waste(record, "peer-incarnation")
             self._cancel(record)
             self._close(record)
 
@@ -231,9 +240,10 @@ class Relay:
         """Number of sequences that still wait for an answer."""
         return sum(record.state is not RelayedState.CLOSED for record in self.sequences.values())
 
-    def burn_all(self) -> None:
-        """Forget every sequence: this node's storage was rolled back."""
+    def burn_all(self, cause: str) -> None:
+        """Forget every sequence: this node's storage was rolled back, or the version is gone."""
         for record in self.sequences.values():
+            self._waste(record, cause)
             self._cancel(record)
             self._context.journal.delete(record)
         self.sequences.clear()
@@ -254,5 +264,6 @@ class Relay:
         """Give up every open sequence, as when the path version is removed at once."""
         for record in self.sequences.values():
             if record.state in (RelayedState.ANNOUNCING, RelayedState.SENDING):
+                self._waste(record, "retired")
                 self._cancel(record)
                 self._lost(record)

@@ -220,6 +220,7 @@ class Source:
             used=Intervals([(0, limits.HASH_KEY)]),
         )
         block.secret = opened.pad
+        self._context.journal.use("hash-key", limits.HASH_KEY)
         self._born[sequence] = self._context.clock.now()
         self.blocks[sequence] = block
         self._unused += block.length - block.used.size
