@@ -1,0 +1,126 @@
+"""`quiver demo` as a user runs it: real processes, real sockets, and nothing left of them."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.processes import QUIVER, alive, group, leaks, temporary_directory, texts_below
+
+TAPPED = str(Path(__file__).with_name("tapped_quiver.py"))
+
+
+class Run:
+    """A whole run of the demo, with what it left behind and what its taps caught."""
+
+    def __init__(self, tap: Path) -> None:
+        with (
+            temporary_directory() as temporary,
+            group(
+                [sys.executable, TAPPED, str(tap), "demo", "--json", "--keys", "100", "--seed", "2", "--trace"],
+                temporary,
+            ) as demo,
+        ):
+            self.stdout, self.stderr = demo.communicate(timeout=120)
+            self.code = demo.returncode
+            self.left_processes = alive(demo.pid)
+        self.keys = [bytes.fromhex(line) for line in (tap / "keys").read_text().split()]
+        self.logs = texts_below(tap / "logs")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The JSON object."""
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    run = Run(tmp_path_factory.mktemp("tap"))
+    assert run.code == 0, run.stderr
+    return run
+
+
+def test_all_keys_are_delivered_equal_and_once_over_three_hops_of_three_vendors(demo: Run):
+    told = demo.told
+    assert told["keys"] == {"requested": 100, "delivered": 100, "mismatched": 0, "duplicated": 0}
+    assert told["hops"] >= 3
+    assert len(set(told["pairs"][0]["vendors"])) >= 3
+    assert told["nodes"] >= 6
+    assert told["qkd_links"] >= 6
+    assert len(told["vendors"]) >= 4
+
+
+def test_every_other_pair_gets_its_keys_too(demo: Run):
+    pairs = demo.told["pairs"]
+    assert len({tuple(pair["route"]) for pair in pairs}) >= 3
+    for pair in pairs:
+        assert pair["keys"]["delivered"] == pair["keys"]["requested"] > 0
+        assert pair["keys"]["mismatched"] == pair["keys"]["duplicated"] == 0
+
+
+def test_nodes_speak_post_quantum_tls_with_each_other(demo: Run):
+    assert demo.told["tls"] == {"version": "TLSv1.3", "group": "X25519MLKEM768", "signature": "ML-DSA-65"}
+
+
+def test_keys_cost_little_more_pad_than_a_one_time_pad_must(demo: Run):
+    spent = demo.told["pad_bits_per_key_bit_per_hop"]
+    assert 1.0 <= spent["bulk"] <= 1.05
+    assert 1.0 <= spent["single"] <= 2.0
+    assert spent["single"] < spent["single_unbuffered"]
+
+
+def test_latencies_and_rate_are_told_and_what_does_not_exist_yet_is_null(demo: Run):
+    told = demo.told
+    assert set(told["latency_ms"]) == {"p50", "p99", "single_buffered_p50", "single_unbuffered_p50"}
+    assert all(value > 0 for value in told["latency_ms"].values())
+    assert told["keys_per_second"] > 0
+    assert told["reroute"] is None
+    assert told["node_loss"] is None
+
+
+def test_the_trace_names_source_key_ids_xors_and_what_went_straight_to_the_destination(demo: Run):
+    steps, route = demo.told["trace"], demo.told["pairs"][0]["route"]
+    by_message = {name: [step for step in steps if step["message"] == name] for name in {s["message"] for s in steps}}
+    hops = {(step["sender"], step["receiver"]) for step in by_message["announcement"]}
+    assert hops == set(pairwise(route))
+    assert {frozenset((step["sender"], step["receiver"])) for step in by_message["segments"]} == {*map(frozenset, hops)}
+    assert all(step["source_key_ids"] for step in by_message["segments"])
+    assert {step["sender"] for step in by_message["ciphertext"]} == set(route[1:-1])
+    assert {step["receiver"] for step in by_message["ciphertext"]} == {route[-1]}
+    assert steps[-1]["text"].endswith("stored")
+
+
+def test_no_delivered_key_stands_in_a_log_on_stdout_or_on_stderr(demo: Run):
+    assert len(demo.keys) > 100
+    assert len(demo.logs) >= 13
+    assert any(b"message sent" in text for text in demo.logs.values())  # at DEBUG: all that an agent can say
+    texts = {**demo.logs, "stdout": demo.stdout.encode(), "stderr": demo.stderr.encode()}
+    assert leaks([key for key in demo.keys if len(key) >= 16], texts) == []
+
+
+def test_progress_goes_to_stderr_and_nothing_is_left(demo: Run):
+    assert demo.stdout.count("\n") == 1
+    assert "agents run" in demo.stderr
+    assert not demo.left_processes
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["group", "demo alone"])
+def test_ctrl_c_in_the_middle_ends_everything(to_all: bool):
+    with temporary_directory() as temporary, group([QUIVER, "demo", "--json"], temporary) as demo:
+        assert demo.stderr is not None
+        while "QKD devices" not in demo.stderr.readline():
+            assert demo.poll() is None
+        (os.killpg if to_all else os.kill)(demo.pid, signal.SIGINT)
+        stdout, stderr = demo.communicate(timeout=10)
+        assert demo.returncode == 1
+        assert stdout == ""
+        assert "interrupted" in stderr
+        assert "Traceback" not in stderr
+        assert not alive(demo.pid)
