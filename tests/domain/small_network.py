@@ -4,8 +4,8 @@ A node is driven as `quiver.domain.node` says: what has happened, a commit, and 
 in a crash; answers to what they sent before never reach the new process.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,8 @@ from quiver.domain.reply import Reply
 from quiver.domain.secret import Secret
 
 from .ground import DIRECTORY, HandClock, MemoryDatabase, SeededEntropy
+
+FATES: Final = ("arrives",) * 4 + ("arrives twice", "late", "lost", "given up")
 
 
 class Letter(NamedTuple):
@@ -153,6 +155,21 @@ class SmallNetwork:
     def despair(self, place: int = 0) -> None:
         """A sender gives an answer up, but the letter is still on its way."""
         self._fail(self.letters[place])
+
+    def travel(self, fates: Sequence[str], kinds: Collection[str]) -> None:
+        """The letters of some kinds meet these fates one after another, oldest first; all others simply arrive."""
+        left = list(fates)
+        while left and self.letters:
+            fate = left.pop(0) if self.letters[0].message.kind in kinds else "arrives"
+            if fate == "lost":
+                self.lose()
+                continue
+            if fate in ("arrives", "arrives twice"):
+                self.deliver(again=fate == "arrives twice")
+            elif fate == "given up":
+                self.despair()
+            if fate != "arrives":  # it, or its copy, is overtaken by all others
+                self.letters.append(self.letters.pop(0))
 
     def _fail(self, letter: Letter) -> None:
         if self._lands(letter):

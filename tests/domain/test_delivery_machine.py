@@ -15,16 +15,17 @@ from quiver.domain import limits
 from quiver.domain.delivery import ContainerHeader
 from quiver.domain.errors import KeyNotFoundError, UnauthorizedError, UnavailableError
 from quiver.domain.key_ids import key_id, parse
-from quiver.domain.messages import Container
+from quiver.domain.messages import Container, Hello, Settle, Withdrawal
 from quiver.domain.records import Record, Route
 from quiver.domain.reply import Reply
 from quiver.domain.secret import Secret
 
 from .ground import KIB, ONE_HOP, bytes_of, shared_block
-from .small_network import SmallNetwork
+from .small_network import FATES, SmallNetwork
 
 BLOCK = 96 * KIB
 BLOCKS = 10
+KINDS = (Container.kind, Withdrawal.kind, Hello.kind, Settle.kind)
 SLAVES = st.sampled_from([("dora",), ("dave",), ("dora", "dave")])
 
 
@@ -48,6 +49,7 @@ class Delivering(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.net = SmallNetwork("ad", [ONE_HOP], given_blocks())
+        self.rounds = 0  # since the last restart
         self.read = 0  # messages that were judged
         self.containers: dict[int, Container] = {}
         self.lives: dict[str, int] = {}  # batch → life of A that sent it first
@@ -65,46 +67,20 @@ class Delivering(RuleBasedStateMachine):
     def ask(self, slaves: tuple[str, ...], count: int, size: int) -> None:
         self.asked.append(Asked(self.net.ask("a", "alice", *slaves, count=count, size=size), slaves))
 
-    @rule(count=st.integers(1, 8))
-    def messages_arrive(self, count: int) -> None:
-        for _ in range(min(count, len(self.net.letters))):
-            self.net.deliver()
-
-    def _any(self, data: st.DataObject) -> int:
-        return data.draw(st.integers(0, len(self.net.letters) - 1))
-
-    @precondition(lambda self: self.net.letters)
-    @rule(data=st.data())
-    def one_overtakes(self, data: st.DataObject) -> None:
-        self.net.deliver(self._any(data))
-
-    @precondition(lambda self: self.net.letters)
-    @rule(data=st.data())
-    def one_is_lost(self, data: st.DataObject) -> None:
-        self.net.lose(self._any(data))
-
-    @precondition(lambda self: self.net.letters)
-    @rule(data=st.data())
-    def one_arrives_and_comes_again_later(self, data: st.DataObject) -> None:
-        self.net.deliver(self._any(data), again=True)
-
-    @precondition(lambda self: self.net.letters)
-    @rule(data=st.data())
-    def one_is_given_up_but_still_on_its_way(self, data: st.DataObject) -> None:
-        self.net.despair(self._any(data))
-
-    @rule(seconds=st.sampled_from([0.5, 1.0, 5.0]))
-    def time_passes(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 5.0]), fates=st.lists(st.sampled_from(FATES), max_size=12))
+    def time_passes(self, seconds: float, fates: list[str]) -> None:
+        """Nodes act, and some of what is on its way has its fate; the rest stays there."""
+        self.rounds += 1
         self.net.clock.advance(seconds)
         for name in self.net.sites:
             self.net.turn(name)
+        self.net.travel(fates, KINDS)
 
-    @rule()
-    def all_is_well_for_a_while(self) -> None:
-        self.net.beat(2)
-
+    @precondition(lambda self: self.rounds >= 3)
     @rule(node=st.sampled_from("ad"))
     def restart(self, node: str) -> None:
+        """A process is killed, perhaps amid a delivery."""
+        self.rounds = 0
         self.net.restart(node)
 
     @precondition(lambda self: self.values)
