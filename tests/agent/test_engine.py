@@ -209,7 +209,7 @@ def test_a_failure_of_the_nodes_own_code_loses_its_memory_and_nothing_else(tmp_p
 
             monkeypatch.setattr(Node, "step", failing)
             await until(lambda: not broken)
-            await until(lambda: engines["carol"].trouble is None and engines["carol"].node.meeting.met_anyone())
+            await until(lambda: engines["carol"].trouble is None and engines["carol"].node.meeting.met("bob"))
             assert engines["carol"].restarts == 1
             assert (await engines["carol"].fetch("sae-c", "sae-a", [kept[0].key_id]))[0].key == kept[0].key
 

@@ -333,6 +333,9 @@ class Engine:
         except RemoteError as error:
             _log.debug("no answer", peer=message.peer, kind=message.kind, reason=error.message)
             self._put(lambda driver: driver.failed(message), life)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the node must not wait for this answer for good
+            _log.error("message not sent", peer=message.peer, kind=message.kind, exception=place_of(error))
+            self._put(lambda driver: driver.failed(message), life)
         else:
             self._put(lambda driver: driver.answered(message, header, answers), life)
 
@@ -379,6 +382,10 @@ class Engine:
                 _log.warning("device does not tell its status", link=link, reason=error.message)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, limits.REPEAT_MOST)
+                continue
+            if status.key_size <= 0 or status.key_size % 8:
+                _log.error("device is not used: its key_size is not in whole bytes", link=link, bits=status.key_size)
+                await asyncio.sleep(_STATUS)
                 continue
             facts = DeviceFacts(key_size=status.key_size, most=max(1, status.max_key_per_request))
             self._facts[link] = facts

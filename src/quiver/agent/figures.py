@@ -92,7 +92,7 @@ def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
 
 def _pads(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
     for neighbour, pads in node.context.pads.items():
-        yield "pad_level_bytes", pads.available, {"neighbour": neighbour}
+        yield "pad_level_bytes", pads.owned, {"neighbour": neighbour}
         yield "pad_allocated_bytes", pads.allocated, {"neighbour": neighbour}
         yield "pad_accepted_bytes", pads.accepted, {"neighbour": neighbour}
         for link, length in pads.collected.items():

@@ -10,6 +10,7 @@ Rules that this module keeps (design section 3, Collect and Check):
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
@@ -53,6 +54,9 @@ class DeviceFetch(msgspec.Struct, frozen=True):
     link: str
     segment: str
     key_ids: tuple[str, ...]
+
+
+_SEGMENT: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class _Fresh(msgspec.Struct, frozen=True, eq=False):
@@ -241,8 +245,9 @@ class Collector:
         if open_here >= 2 * limits.HANDOVERS_OPEN or len(self._pads) >= limits.SEGMENTS_PER_LINK:
             return Answer(Outcome.REFUSED, "too many segments")
         names = {key_id.lower() for key_id in item.key_ids}
-        if len(names) != len(item.key_ids) or not 0 < item.length <= 2 * limits.SEGMENT_MAX:
-            return Answer(Outcome.REFUSED, "key_IDs repeat, or the length is not allowed")
+        allowed = limits.LINK_CHECK < item.length <= 2 * limits.SEGMENT_MAX
+        if len(names) != len(item.key_ids) or not allowed or not _SEGMENT.fullmatch(item.segment):
+            return Answer(Outcome.REFUSED, "key_IDs repeat, or the length or the segment's id is not allowed")
         segment = Segment(
             segment=item.segment,
             link=self.link.id,

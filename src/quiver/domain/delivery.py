@@ -169,7 +169,8 @@ class Delivery:
 
     def _serve(self, request: Request) -> bool:
         peer = self._peer(request.destination)
-        open_bytes = sum(f.request.pad_bytes for f in self._open_to(request.destination))
+        # Containers that were given up count until the destination has answered: it may not have seen them (rule 2).
+        open_bytes = sum(_pad_of(sent) for sent in self._sent.values() if sent.destination == request.destination)
         window = peer.next_number - self.floor(request.destination) >= limits.CONTAINERS_OPEN
         if window or (open_bytes and open_bytes + request.pad_bytes > limits.CONTAINER_BYTES_OPEN):
             return False
@@ -244,19 +245,31 @@ class Delivery:
             request.reply.grant(sent.batch, flight.key, request.count, at_once=True)
             self.delivered += request.count
             for source in flight.sources:
-                source.wrong_tags = 0
+                source.wrong_tags = source.refusals = 0
             self._end(flight)
             self._account(sent, "")
             self._forget(sent)
             return
-        if answer.outcome in (Outcome.WRONG_TAG, Outcome.STORED):
+        wrong = answer.outcome in (Outcome.WRONG_TAG, Outcome.STORED)
+        if wrong:
             self._distrust(flight, answer)
+        else:
+            self._rest(flight)
         self._account(sent, f"container-{answer.outcome.value}")
         self._withdraw(flight)
-        if request.deadline > self._context.clock.now():
+        if wrong and request.deadline > self._context.clock.now():
             self._waiting.insert(0, request)  # with fresh keys under a fresh batch id
         else:
             request.reply.refuse(ExhaustedError(f"{request.destination} refused the keys"))
+
+    def _rest(self, flight: _Flight) -> None:
+        """The destination does not take containers now: some in a row, and the path rests, so that no pad is poured away."""
+        for source in flight.sources:
+            source.refusals += 1
+            if source.refusals >= limits.REFUSALS:
+                source.refusals = 0
+                source.suspended_until = self._context.clock.now() + limits.REFUSAL_PAUSE
+                self._context.journal.alarm("containers-refused", path=source.entry.key)
 
     def _distrust(self, flight: _Flight, answer: Answer) -> None:
         """A tag or an acknowledgement was wrong: three in a row suspend the path (design section 3, Check)."""
@@ -299,11 +312,10 @@ class Delivery:
 
     def _account(self, sent: Sent, cause: str) -> None:
         """The pad of a container was used to deliver, or is burned for a cause."""
-        length = sum(count for pieces in sent.paths.values() for _, _, count in pieces)
         if cause:
-            self._context.journal.burn(cause, length)
+            self._context.journal.burn(cause, _pad_of(sent))
         else:
-            self._context.journal.use("delivered", length)
+            self._context.journal.use("delivered", _pad_of(sent))
 
     def _end(self, flight: _Flight) -> None:
         for source in flight.sources:
@@ -364,3 +376,8 @@ class Delivery:
         for request in [*self._waiting, *(flight.request for flight in self._flights.values())]:
             request.reply.refuse(error)
         self._waiting.clear()
+
+
+def _pad_of(sent: Sent) -> int:
+    """Bytes of pad that a container took, over all its paths."""
+    return sum(count for pieces in sent.paths.values() for _, _, count in pieces)

@@ -50,6 +50,7 @@ class Destination:
         self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
         self._needed: Final = frozenset((RANGE, *entry.relays))
+        self._granted = 0  # the highest limit since the start
         for block in self.blocks.values():
             if not block.told and len(entry.nodes) > 2:
                 self._tell_ready(block)
@@ -60,17 +61,31 @@ class Destination:
     # --- credit ---------------------------------------------------------------------------------------------------
 
     def limit(self) -> int:
-        """The credit to grant: what was used, voided or burned, plus what may be outstanding."""
+        """The credit to grant: what was used, voided or burned, plus what may be outstanding; by and by, as the rate allows."""
         settled = self._route.settled
         spent = sum(
             part.length for part in self.parts.values() if part.state is PartState.VOID and part.start >= settled
         )
         for block in self.blocks.values():
-            spent += max(0, block.used.size - limits.HASH_KEY - max(0, settled - block.start))
+            spent += max(0, block.used.size - max(0, settled - block.start))
         whole = [part for part in self.parts.values() if part.state is PartState.READY and part.start >= settled]
         spent += sum(part.length for part in whole if part.sequence not in self.blocks)
-        outstanding = min(max(self.entry.depth, limits.LARGEST_REQUEST), self._bucket.left(self._context.clock.now()))
-        return settled + spent + outstanding
+        limit = settled + spent + self._outstanding
+        limit = min(limit, self.seen[1] + self._bucket.left(self._context.clock.now()))
+        self._granted = max(self._granted, limit)
+        return limit
+
+    @property
+    def _outstanding(self) -> int:
+        return max(self.entry.depth, limits.LARGEST_REQUEST)
+
+    def _misplaced(self, start: int, length: int) -> bool:
+        """Whether a sequence lies where no credit of this node can have put it."""
+        if start < self._route.settled or not limits.HASH_KEY < length <= limits.BLOCK_MAX:
+            return True
+        # What was granted before a restart is not remembered: it was at most once more the same.
+        top = start + length - self._outstanding
+        return top > self._granted and top > self.limit()
 
     # --- sequences ------------------------------------------------------------------------------------------------
 
@@ -103,11 +118,12 @@ class Destination:
     def _refusal(self, sequence: int, start: int, length: int, sender: str, digest: str) -> Answer | None:
         if sequence < self._route.floor:
             return Answer(Outcome.SETTLED)
-        beyond = sequence >= self._route.floor + limits.WINDOW
-        if beyond or not limits.HASH_KEY < length <= limits.BLOCK_MAX:
-            return Answer(Outcome.REFUSED, "beyond the window")
         part = self.parts.get(sequence)
         if part is None:
+            full = len(self.blocks) >= limits.BLOCKS_PER_PATH
+            beyond = sequence >= self._route.floor + limits.WINDOW
+            if full or beyond or self._misplaced(start, length):
+                return Answer(Outcome.REFUSED, "beyond the window or the credit")
             return None
         if sender in part.digests:
             same = part.digests[sender] == digest
@@ -172,6 +188,8 @@ class Destination:
         if item.sequence < self._route.floor or item.sequence >= self._route.floor + limits.WINDOW:
             return Answer(Outcome.SETTLED)
         part = self.parts.get(item.sequence)
+        if part is None and self._misplaced(item.start, item.length):
+            return Answer(Outcome.REFUSED, "beyond the credit")
         if part is None:
             part = Part(key=self.entry.key, sequence=item.sequence, start=item.start, length=item.length)
             self.parts[item.sequence] = part
@@ -195,7 +213,7 @@ class Destination:
 
     def observe(self, floor: int, settled: int) -> None:
         """The source's marks have come by: close what is below the floor, burn what is below the settled byte count."""
-        if floor <= self._route.floor and settled <= self._route.settled:
+        if (floor <= self._route.floor and settled <= self._route.settled) or max(floor, settled) > limits.MARK_MAX:
             return
         self._route.floor = max(floor, self._route.floor)
         self._route.settled = max(settled, self._route.settled)

@@ -8,7 +8,7 @@ its run started with, burns everything and takes a new incarnation. A peer's wor
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -52,7 +52,7 @@ class _State(msgspec.Struct):
     settling: bool = False  # our settle has no answer yet
     met_at: float = 0.0
     offered: str = ""  # nonce of our offer without a settle
-    their_run: str = ""
+    their_header: Header | None = None  # of the hello that our offer answers
     their_hello: Hello | None = None
     last_asked: str = ""  # nonce of their hello that was settled: a late copy of it changes nothing
 
@@ -104,9 +104,9 @@ class Meeting:
         """Whether a node's present run is met by this run."""
         return bool(self._state(node).met_run)
 
-    def met_anyone(self) -> bool:
-        """Whether any node was met since this run began."""
-        return any(state.ever for state in self._states.values())
+    def met_any_of(self, nodes: Iterable[str]) -> bool:
+        """Whether one of these nodes was met since this run began."""
+        return any(self._state(node).ever for node in nodes)
 
     def admit(self, sender: str, header: Header) -> bool:
         """Whether a message of a met run to this run; notes the number it carries. A lower number is only late."""
@@ -178,7 +178,7 @@ class Meeting:
         if state.met_run != header.run:
             state.met_run = ""
         state.offered = self._context.entropy.draw(16).hex()
-        state.their_run, state.their_hello = header.run, item
+        state.their_header, state.their_hello = header, item
         return Answer(Outcome.DONE, offer=self._hello(sender, state.offered, item.nonce))
 
     def _offered(self, peer: str, hello: Hello, answer: Answer) -> None:
@@ -194,6 +194,7 @@ class Meeting:
             return
         if not self._judge(peer, answer.header, offer):
             return
+        self._adopt(peer, answer.header)
         state.settling, run = True, answer.header.run
         settle = Settle(nonce=offer.nonce)
         self._context.outbox.post(peer, "settle", settle, lambda answer: self._settled(peer, run, offer, answer))
@@ -201,13 +202,17 @@ class Meeting:
     def settle(self, sender: str, header: Header, item: Settle) -> Answer:
         """The node returns our offer's nonce: the meeting is done at this end."""
         state = self._state(sender)
-        hello = state.their_hello
+        hello, first = state.their_hello, state.their_header
         if state.met_run and state.met_run == header.run:
             return Answer(Outcome.DONE)
-        if hello is None or item.nonce != state.offered or header.run != state.their_run:
+        if hello is None or first is None or item.nonce != state.offered:
             return Answer(Outcome.REFUSED, "no such offer")
+        # The nonce came back: only now is it certain that the hello was not an old one on its way for long.
+        if (header.run, header.incarnation) != (first.run, first.incarnation) or not self._judge(sender, first, hello):
+            return Answer(Outcome.REFUSED, "no such offer")
+        self._adopt(sender, header)
         self._meet(sender, header.run, hello)
-        state.last_asked, state.their_hello, state.offered = hello.nonce, None, ""
+        state.last_asked, state.their_hello, state.their_header, state.offered = hello.nonce, None, None, ""
         return Answer(Outcome.DONE)
 
     def _settled(self, peer: str, run: str, offer: Hello, answer: Answer) -> None:
@@ -228,24 +233,29 @@ class Meeting:
     # --- rollback -------------------------------------------------------------------------------------------------
 
     def _judge(self, sender: str, header: Header, item: Hello) -> bool:
-        """Whether a run may be met; learns a new incarnation and burns what was shared with the old one."""
+        """Whether a run may be met, by what is known of its database. Learns nothing."""
         record = self.peer(sender)
         if self._shown(item.seen):
             return False
         if header.incarnation in record.retired:
             return False
+        same = header.incarnation == record.incarnation
+        if same and record.run and header.run != record.run and item.started < record.number:
+            self._context.journal.alarm("peer-rolled-back", peer=sender, seen=record.number, started=item.started)
+            return False
+        return True
+
+    def _adopt(self, sender: str, header: Header) -> None:
+        """Take note of a run that has proved to be the present one; burn what was shared with an older database of it."""
+        record = self.peer(sender)
         if record.incarnation and header.incarnation != record.incarnation:
             self._context.journal.alarm("peer-incarnation", peer=sender)
             self._host.burn_shared(sender)
             record.retired = [*record.retired, record.incarnation][-limits.FORMER_INCARNATIONS :]
             record.number, record.run, record.mac = 0, "", ""
-        elif record.run and header.run != record.run and item.started < record.number:
-            self._context.journal.alarm("peer-rolled-back", peer=sender, seen=record.number, started=item.started)
-            return False
         record.incarnation = header.incarnation
         self._note(record, header)
         self._context.journal.put(record)
-        return True
 
     def _shown(self, seen: Evidence | None) -> bool:
         """Whether what a peer has seen of this node proves a rollback; then everything is burned."""

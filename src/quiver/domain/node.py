@@ -38,6 +38,7 @@ __all__ = ["Node"]
 
 R = TypeVar("R", bound=Record)
 MET_AGAIN: Final = Answer(Outcome.MEET_FIRST)
+STRANGER: Final = Answer(Outcome.REFUSED, "no link and no path in common")
 
 
 class Node:
@@ -102,6 +103,7 @@ class Node:
         }
         self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.collectors)
         self._next_beat = clock.now()
+        self._contacts = self.contacts()
 
     def _new_database(self, entropy: Entropy) -> Own:
         own = Own(incarnation=entropy.draw(16).hex())
@@ -124,11 +126,17 @@ class Node:
             raise ConfigurationError("node and links cannot change while the agent runs; start it again")
         self.paths.configure(network.paths)
         self.context.network = network
+        self._contacts = self.contacts()
 
     # --- other nodes ----------------------------------------------------------------------------------------------
 
     def receive(self, sender: str, kind: str, header: Header, items: Sequence[Item]) -> list[Answer]:
-        """Items of one kind from another node; their answers, in order, to be let out after the commit."""
+        """Items of one kind from another node; their answers, in order, to be let out after the commit.
+
+        Nodes without a common link or path have nothing to say to each other, not even hello.
+        """
+        if sender not in self._contacts:
+            return [STRANGER] * len(items)
         if kind in (Hello.kind, Settle.kind):
             return [self._greeted(sender, header, item) for item in items]
         if not self.meeting.admit(sender, header):
@@ -236,7 +244,7 @@ class Node:
             raise RequestError("master_SAE_ID: unknown SAE", details={"master_SAE_ID": f"{master[:64]} is not known"})
         if directory.homes.get(caller) != self.network.node or not directory.permits(master, caller):
             raise UnauthorizedError("the calling SAE may not share keys with this SAE")
-        if self.context.pads and not self.meeting.met_anyone():
+        if self.context.pads and not self.meeting.met_any_of(self.context.pads):
             raise UnavailableError("this KME has not met a neighbour since its start")
         return self.vault.fetch(caller, master, key_ids)
 
@@ -307,12 +315,13 @@ class Node:
         self.paths.beat()
         self.vault.expire()
         self.meeting.keep_numbers()
-        for peer in sorted(self.contacts()):
+        self._contacts = self.contacts()
+        for peer in sorted(self._contacts):
             if not self.meeting.met(peer):
                 self.meeting.begin(peer)
                 continue
             pads = self.context.pads.get(peer)
-            level = pads.available if pads is not None else 0
+            level = pads.owned if pads is not None else 0
             heartbeat = Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0))
             self.outbox.tell(peer, "heartbeat", heartbeat)
 
@@ -346,7 +355,7 @@ class Node:
             elif destination.entry.source == peer:
                 destination.burn_all("meeting")
         for key, source in self.paths.sources.items():
-            if key in theirs.seen:
+            if key in theirs.seen and peer in (source.entry.after(self.network.node), source.entry.destination):
                 source.continue_above(*theirs.seen[key])
             if source.entry.destination == peer:
                 source.settle(theirs.destinations.get(key, ()), restarted=started)

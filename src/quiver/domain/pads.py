@@ -8,6 +8,7 @@ Rules that this module keeps:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from quiver.domain import limits
@@ -49,14 +50,20 @@ class LinkPads:
                 yield segment
 
     @property
-    def available(self) -> int:
-        """Bytes that this node may allocate."""
+    def owned(self) -> int:
+        """Bytes that this node may allocate, by and by."""
         return sum(segment.length - segment.mark for segment in self._own())
+
+    @property
+    def available(self) -> int:
+        """Bytes that this node may allocate in one range, which takes of a bounded number of segments."""
+        left = (segment.length - segment.mark for segment in self._own() if segment.mark < segment.length)
+        return sum(islice(left, limits.PIECES_PER_RANGE))
 
     @property
     def usable(self) -> int:
         """Bytes that either end may still allocate, as far as this end knows."""
-        total = self.available
+        total = self.owned
         for segment in self.segments.values():
             if segment.owner != self._node and segment.state is SegmentState.USABLE:
                 total += segment.length - segment.accepted.size
@@ -136,7 +143,7 @@ class LinkPads:
             RequestError: a piece is unknown, not the neighbour's to allocate, was accepted before, or the lengths
                 do not add up; nothing was taken.
         """
-        if sum(piece.length for piece in pieces) != length or len(pieces) > limits.ACCEPTED_HOLES:
+        if sum(piece.length for piece in pieces) != length or len(pieces) > limits.PIECES_PER_RANGE:
             raise RequestError("the pieces do not add up to the range")
         named: dict[str, list[Piece]] = {}
         for piece in pieces:
@@ -223,9 +230,11 @@ class LinkPads:
     def receive_gift(self, name: str) -> bool:
         """The neighbour gives a segment: from now on this end allocates it. False where it is not here, or touched."""
         segment = self.segments.get(name)
-        if segment is None or segment.state is not SegmentState.USABLE:
+        if segment is None or segment.state not in (SegmentState.USABLE, SegmentState.CONFIRMING):
             return False
         if segment.owner == self._neighbour:
+            if segment.state is SegmentState.CONFIRMING:
+                self.make_usable(segment)  # the owner gives only what it has confirmed: this overtook its answer
             if segment.accepted.size > limits.LINK_CHECK:
                 return False
             self._own_from(segment, limits.LINK_CHECK)
@@ -295,6 +304,7 @@ class LinkPads:
             self._raise_mark(segment, mark)
 
     def _raise_mark(self, segment: Segment, mark: int) -> None:
+        mark = min(mark, segment.length)
         if segment.owner == self._node:
             self._open.pop(segment.segment, None)
             if mark > segment.mark:

@@ -65,7 +65,7 @@ class Paths:
         """
         entries = {entry.key: entry for entry in wanted}
         for key, entry in entries.items():
-            if key in self._context.entries and self._context.entries[key].digest != entry.digest:
+            if key in self._routes and self._routes[key].entry.digest != entry.digest:
                 message = f"path {key}: known with other nodes or figures; a change needs a new version number"
                 raise ConfigurationError(message)
         for key in [key for key in self._context.entries if key not in entries]:
@@ -75,8 +75,7 @@ class Paths:
             if key in self.sources:
                 self.sources[key].retiring = False
             if key not in self._context.entries:
-                self._routes[key] = Route(key=key, entry=entry)
-                self._context.journal.put(self._routes[key], lazy=True)
+                self._context.journal.put(self._routes.setdefault(key, Route(key=key, entry=entry)), lazy=True)
                 self._open(entry, ())
         self._drop_finished()
 
@@ -141,7 +140,10 @@ class Paths:
         for roles in (self.sources, self.relays, self.destinations):
             roles.pop(key, None)
         del self._context.entries[key]
-        self._context.journal.delete(self._routes.pop(key), lazy=True)
+        # The marks stay: should the version come back, its numbers go on. Only very many drive out the oldest.
+        gone = [known for known in self._routes if known not in self._context.entries]
+        for known in gone[: -limits.ROUTES_KEPT]:
+            self._context.journal.delete(self._routes.pop(known), lazy=True)
 
     def contacts(self) -> set[str]:
         """Nodes, beside the neighbours, with which this node exchanges messages of its paths."""
@@ -210,9 +212,9 @@ class Paths:
         for neighbour, pads in self._context.pads.items():
             own = claims.get(neighbour, [])
             needed = sum(claim.need for claim in own)
-            self.wanted[neighbour] = max(0, needed - pads.available)
-            self.spare[neighbour] = max(0, pads.available - needed)
-            shares.update(divide(pads.available, own))
+            self.wanted[neighbour] = max(0, needed - pads.owned)
+            self.spare[neighbour] = max(0, pads.owned - needed)
+            shares.update(divide(pads.owned, own))
         for key, source in self.sources.items():
             source.share = shares.get(key, 0)
         return shares

@@ -211,7 +211,7 @@ class Relay:
 
     def observe(self, floor: int, settled: int) -> None:
         """The source's floor has come by: what is below it is closed for everyone."""
-        if floor <= self._route.floor and settled <= self._route.settled:
+        if (floor <= self._route.floor and settled <= self._route.settled) or max(floor, settled) > limits.MARK_MAX:
             return
         self._route.floor = max(floor, self._route.floor)
         self._route.settled = max(settled, self._route.settled)

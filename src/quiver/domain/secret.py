@@ -62,6 +62,13 @@ class Secret:
         return Secret(memoryview(self._buffer)[start : start + length])
 
     def wipe(self, start: int = 0, length: int | None = None) -> None:
-        """Overwrite `length` bytes from `start` on (to the end where None) with zeros, in place."""
+        """Overwrite `length` bytes from `start` on (to the end where None) with zeros, in place.
+
+        Raises:
+            ValueError: the part reaches beyond the end.
+        """
         stop = len(self._buffer) if length is None else start + length
+        if not 0 <= start <= stop <= len(self._buffer):
+            message = f"no part [{start}, {stop}) in {self!r}"
+            raise ValueError(message)
         self._buffer[start:stop] = bytes(stop - start)

@@ -72,8 +72,11 @@ class Source:
         self._open: Final[dict[int, _Open]] = {}
         self._credit: Held | None = None
         self._taken: Final[dict[int, int]] = {}  # container without an outcome → lowest byte count it uses
+        self._under_way: Final[dict[int, list[int]]] = {}  # container without an outcome → sequences it takes from
+        self._was_ready: Final[set[int]] = set()  # above the floor: a repeated `ready` gets its first answer
         self.suspended_until = 0.0
-        self.wrong_tags = 0
+        self.wrong_tags = 0  # in a row
+        self.refusals = 0  # of containers, in a row
         self.share = 0  # bytes of pad towards the next node that this path may take now
         self._busy_until = 0.0
         self.superseded = False  # a newer version of the path holds credit
@@ -206,9 +209,10 @@ class Source:
         """The destination has the block: from now on containers may take it. The answer leaves after the commit."""
         opened = self._open.pop(sequence, None)
         if opened is None:
-            known = sequence in self.blocks
+            known = sequence in self._was_ready or sequence in self.blocks
             return Outcome.DONE if known else Outcome.SETTLED if sequence < self.floor else Outcome.VOID
         self._close(sequence, opened, accepted=True)
+        self._was_ready.add(sequence)
         block = Block(
             key=self.entry.key,
             sequence=sequence,
@@ -285,6 +289,7 @@ class Source:
                 break
         assert hash_key is not None
         assert len(taken) == length
+        self._under_way[container] = [sequence for sequence, _, _ in pieces]
         pad = Secret(taken)
         taken[:] = bytes(len(taken))
         return PadRun(pieces, pad, hash_key, list(nodes))
@@ -292,6 +297,7 @@ class Source:
     def release(self, container: int) -> None:
         """The container has its outcome."""
         self._taken.pop(container, None)
+        self._under_way.pop(container, None)
 
     def _use(self, block: Block, start: int, count: int) -> None:
         block.used.add(start, start + count)
@@ -329,15 +335,24 @@ class Source:
 
     def tell_floor(self) -> None:
         """Tell the destination this version's marks; said once, and again each second."""
+        self._was_ready.difference_update([number for number in self._was_ready if number < self.floor])
         floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=self.floor, settled=self.settled)
         self._context.outbox.tell(self.entry.destination, self.entry.key, floor)
 
     def view(self) -> tuple[int, int, int, list[int]]:
-        """What the destination needs to know when the two meet: next sequence, floor, settled, ready blocks."""
-        return self._route.next_sequence, self.floor, self.settled, list(self.blocks)
+        """What the destination needs to know when the two meet: next sequence, floor, settled, ready blocks.
+
+        A block that was used up counts as long as a container that takes from it is under way.
+        """
+        ready = set(self.blocks).union(*self._under_way.values())
+        return self._route.next_sequence, self.floor, self.settled, sorted(ready)
 
     def continue_above(self, next_sequence: int, next_start: int) -> None:
-        """Another node of the path has seen these marks: numbers go on above them."""
+        """The next node or the destination has seen these marks: numbers go on above them, within reason."""
+        far = next_sequence - self._route.next_sequence > limits.SEEN_AHEAD_SEQUENCES
+        if far or next_start - self._route.next_start > limits.SEEN_AHEAD_BYTES:
+            self._context.journal.alarm("marks-refused", path=self.entry.key, sequence=next_sequence, start=next_start)
+            return
         self._route.next_sequence = max(self._route.next_sequence, next_sequence)
         self._route.next_start = max(self._route.next_start, next_start)
         self._context.journal.put(self._route)
@@ -361,7 +376,7 @@ class Source:
 
     def _skip(self, sequence: int, top: int) -> None:
         block = self.blocks[sequence]
-        for start, stop in list(block.used.gaps(0, top)):
+        for start, stop in list(block.used.gaps(0, min(top, block.length))):
             self._burn_part(block, start, stop - start)
 
     def _skip_bytes(self, count: int) -> None:

@@ -7,6 +7,7 @@ Rules that this module keeps (design section 3, Deliver and Check):
 * A key is handed to each named slave once, and to nobody else.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
@@ -53,6 +54,7 @@ class Vault:
             if batch.number >= peer(batch.source).floor
         }
         self._born: Final = {batch: context.clock.now() for batch in self.batches}
+        self._held: Final = Counter(batch.source for batch in self.batches.values())
 
     # --- containers -----------------------------------------------------------------------------------------------
 
@@ -90,12 +92,18 @@ class Vault:
             raise RequestError("beyond the window")
         if not 1 <= header.count <= limits.KEYS_PER_REQUEST or header.count * header.size != 8 * length:
             raise RequestError("the sizes do not add up")
+        if not limits.KEY_SIZE_MIN <= header.size <= limits.KEY_SIZE_MAX or header.size % 8:
+            raise RequestError("the size of the keys is not allowed")
+        if len(set(header.slaves)) != len(header.slaves) or len(header.slaves) > limits.SLAVES_PER_REQUEST:
+            raise RequestError("a slave SAE is named twice, or there are too many")
         if not header.slaves or any(directory.homes.get(slave) != self._context.node for slave in header.slaves):
             raise RequestError("a slave SAE is not at home here")
         if not all(directory.permits(header.master, slave) for slave in header.slaves):
             raise RequestError("the pair of SAEs is not permitted here")
-        if header.batch in self.batches or len(self.batches) >= limits.UNFETCHED_BATCHES:
-            raise LimitError("the batch is known, or too many keys wait")
+        if header.batch in self.batches or key_ids.parse(key_ids.key_id(header.batch, 0)) != (header.batch, 0):
+            raise RequestError("the batch id is known, or none")
+        if len(self.batches) >= limits.UNFETCHED_BATCHES or self._held[source] >= limits.UNFETCHED_PER_SOURCE:
+            raise LimitError("too many keys wait for their slaves")
 
     def _blocks(self, header: ContainerHeader) -> list[list[tuple[Block, int, int]]]:
         """For each path of a container the parts of blocks that it names, all here and unused."""
@@ -169,6 +177,7 @@ class Vault:
     def _store(self, batch: Batch, key: Secret) -> None:
         batch.secret = key
         self.batches[batch.batch] = batch
+        self._held[batch.source] += 1
         self._born[batch.batch] = self._context.clock.now()
         if batch.number >= 0:
             self._numbers[batch.source, batch.number] = batch.batch
@@ -189,7 +198,8 @@ class Vault:
         Raises:
             LimitError: too many keys wait already.
         """
-        if len(self.batches) >= limits.UNFETCHED_BATCHES:
+        own = self._held[self._context.node]
+        if len(self.batches) >= limits.UNFETCHED_BATCHES or own >= limits.UNFETCHED_PER_SOURCE:
             raise LimitError("too many keys wait for their slaves")
         key = Secret(self._context.entropy.draw(request.key_bytes))
         batch = Batch(
@@ -304,6 +314,7 @@ class Vault:
 
     def _drop(self, batch: Batch) -> None:
         del self.batches[batch.batch]
+        self._held[batch.source] -= 1
         self._born.pop(batch.batch, None)
         self._numbers.pop((batch.source, batch.number), None)
         self._context.journal.delete(batch)
