@@ -279,20 +279,27 @@ def test_another_segment_under_a_known_name_is_refused_and_a_repeat_is_done():
 
 @pytest.mark.parametrize(
     ("key_ids", "length"),
-    [(("x", "X"), 4096), (("x",), 0), (("x",), 2 * limits.SEGMENT_MAX + 1)],
-    ids=["repeated key_ID", "no bytes", "too many bytes"],
+    [(("x", "X"), 4096), (("x",), limits.LINK_CHECK), (("x",), 2 * limits.SEGMENT_MAX + 1)],
+    ids=["repeated key_ID", "nothing but its check", "too many bytes"],
 )
 def test_an_impossible_segment_is_refused(key_ids: tuple[str, ...], length: int):
     link = Link()
-    item = Segments(segment="s", link="a-b", key_ids=key_ids, length=length)
+    item = Segments(segment="5e" * 16, link="a-b", key_ids=key_ids, length=length)
     assert link.b.collector.announced(item).outcome is Outcome.REFUSED
     assert link.b.pads.segments == {}
+
+
+@pytest.mark.parametrize("name", ["", "s", "5E" * 16, "5e" * 17, "../" * 10 + "ab"])
+def test_a_segment_without_a_proper_id_is_refused(name: str):
+    link = Link()
+    item = Segments(segment=name, link="a-b", key_ids=("x",), length=4096)
+    assert link.b.collector.announced(item).outcome is Outcome.REFUSED
 
 
 def test_the_neighbour_takes_a_bounded_number_of_segments_under_hand_over():
     link = Link()
     outcomes = [
-        link.b.collector.announced(Segments(segment=str(i), link="a-b", key_ids=(str(i),), length=32)).outcome
+        link.b.collector.announced(Segments(segment=f"{i:032x}", link="a-b", key_ids=(str(i),), length=32)).outcome
         for i in range(2 * limits.HANDOVERS_OPEN + 1)
     ]
     assert outcomes == [Outcome.DONE] * 2 * limits.HANDOVERS_OPEN + [Outcome.REFUSED]

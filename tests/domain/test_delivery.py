@@ -105,25 +105,43 @@ def test_without_the_right_hmac_the_master_is_not_answered(both: Delivering, ack
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.VOID, Outcome.SETTLED, Outcome.DONE])
-def test_a_refused_container_is_withdrawn_and_its_keys_never_used_again(both: Delivering, outcome: Outcome):
+def test_a_refused_container_is_withdrawn_its_request_ends_and_its_pad_is_never_used_again(
+    both: Delivering, outcome: Outcome
+):
     reply = both.a.ask()
     (first,) = both.a.containers()
     both.a.station.answer("container", "d", outcome)
     assert both.a.station.burned(f"container-{outcome.value}") == 48
+    assert "refused" in error_of(reply).message
+    assert both.a.withdrawals()[0].batch == header_of(first).batch
+    both.a.ask()
+    (second,) = both.a.containers()
+    assert header_of(second).number == header_of(first).number + 1
+    assert header_of(second).paths[KEY][1] == [(0, 80, 48)], "other pad"
+
+
+def test_a_destination_that_refuses_again_and_again_gets_a_rest(both: Delivering):
+    for i in range(limits.REFUSALS):
+        assert both.a.source.ready, i
+        both.a.ask()
+        both.a.station.answer("container", "d", Outcome.REFUSED)
+    assert both.a.station.alarms() == ["containers-refused"]
+    assert both.a.source.ready == 0
+    both.clock.advance(limits.REFUSAL_PAUSE)
+    both.deliver()
+
+
+def test_after_a_wrong_tag_the_request_is_served_with_fresh_keys_and_other_pad(both: Delivering):
+    reply = both.a.ask()
+    (first,) = both.a.containers()
+    both.a.station.answer("container", "d", both.d.receive(shifted(first)))
     assert not reply.done
     both.a.delivery.pump()
     (second,) = both.a.containers()
     assert header_of(second).batch != header_of(first).batch
-    assert header_of(second).number == header_of(first).number + 1
-    assert header_of(second).paths[KEY][1] == [(0, 80, 48)], "other pad"
+    assert header_of(second).paths[KEY][1] == [(0, 80, 48)]
     both.carry()
     assert reply.keys is not None
-
-
-def test_a_refused_container_whose_time_is_over_ends_the_request(both: Delivering):
-    reply = both.a.ask(wait=0)
-    both.carry([Answer(Outcome.REFUSED)])
-    assert "refused" in error_of(reply).message
 
 
 # --- the check --------------------------------------------------------------------------------------------------------
@@ -268,6 +286,21 @@ def test_the_bytes_of_open_containers_are_bounded(monkeypatch: pytest.MonkeyPatc
         both.a.ask()
     assert both.a.delivery.waiting == 1, "48 + 48 + 48 are more than 100"
     both.carry()
+    both.a.delivery.pump()
+    assert both.a.delivery.waiting == 0
+
+
+def test_pad_of_containers_that_were_given_up_counts_until_the_destination_has_answered(
+    monkeypatch: pytest.MonkeyPatch, both: Delivering
+):
+    monkeypatch.setattr(limits, "CONTAINER_BYTES_OPEN", 100)
+    for _ in range(2):
+        both.a.ask()
+    both.clock.advance(limits.CONTAINER_TIME)
+    both.a.delivery.pump()
+    both.a.ask()
+    assert both.a.delivery.waiting == 1, "a restart would have to skip more than it does"
+    both.withdraw()
     both.a.delivery.pump()
     assert both.a.delivery.waiting == 0
 

@@ -20,6 +20,7 @@ from quiver.domain.records import Record, Route
 from quiver.domain.reply import Reply
 from quiver.domain.secret import Secret
 
+from .accounting import unaccounted
 from .ground import KIB, ONE_HOP, bytes_of, shared_block
 from .small_network import FATES, SmallNetwork
 
@@ -58,6 +59,7 @@ class Delivering(RuleBasedStateMachine):
         self.asked: list[Asked] = []
         self.values: dict[str, bytes] = {}
         self.taken: set[tuple[str, str]] = set()
+        self.given = {name: unaccounted(site.database, name) for name, site in self.net.sites.items()}
         self.net.settle()
         self.net.beat(2)
 
@@ -96,7 +98,7 @@ class Delivering(RuleBasedStateMachine):
         try:
             (key,) = self.net.fetch("d", slave, "alice", [name])
         except UnavailableError:
-            assert not self.net.node("d").meeting.met_anyone()
+            assert not self.net.node("d").meeting.met("a")
         except KeyNotFoundError:
             assert (slave, name) in self.taken or not permitted, f"{slave} never got {name}"
         except UnauthorizedError:
@@ -132,6 +134,11 @@ class Delivering(RuleBasedStateMachine):
             assert start >= limits.HASH_KEY
             for place in range(start, start + count):
                 assert self.users.setdefault((sequence, place), header.number) == header.number
+
+    @invariant()
+    def the_account_of_pad_closes_to_the_byte(self) -> None:
+        for name, site in self.net.sites.items():
+            assert unaccounted(site.database, name) == self.given[name], name
 
     @invariant()
     def free_bytes_at_the_source_are_free_at_the_destination(self) -> None:

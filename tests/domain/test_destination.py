@@ -146,6 +146,37 @@ def test_a_block_of_an_impossible_length_is_refused(tail: Tail, length: int):
     assert tail.announce(announcement(length=length)) is Outcome.REFUSED
 
 
+def test_a_sequence_beyond_all_credit_takes_no_place(tail: Tail):
+    far = 2 * tail.destination.limit()
+    item = ciphertext("b", start=far)
+    assert tail.receive("b", item) is Outcome.REFUSED
+    word = Lost(key=TWO_RELAYS.key, digest=TWO_RELAYS.digest, sequence=0, start=far, length=100)
+    assert tail.destination.lost("b", word).outcome is Outcome.REFUSED
+    tail.destination.observe(0, 50)
+    assert tail.receive("b", ciphertext("b")) is Outcome.REFUSED, "nor one below what is settled"
+    assert tail.destination.parts == {}
+
+
+def test_credit_that_was_granted_before_a_restart_still_counts(tail: Tail):
+    top = tail.destination.limit()
+    tail.restart()
+    assert tail.receive("b", ciphertext("b", start=top - 100)) is Outcome.DONE
+
+
+def test_marks_beyond_all_reason_are_passed_over(tail: Tail):
+    tail.destination.observe(limits.MARK_MAX + 1, 0)
+    tail.destination.observe(0, limits.MARK_MAX + 1)
+    assert tail.receive("b", ciphertext("b")) is Outcome.DONE
+
+
+def test_the_number_of_ready_blocks_is_bounded(monkeypatch: pytest.MonkeyPatch, tail: Tail):
+    monkeypatch.setattr(limits, "BLOCKS_PER_PATH", 1)
+    tail.receive("b", ciphertext("b", 1))
+    tail.complete(0)
+    assert tail.receive("b", ciphertext("b", 2)) is Outcome.REFUSED
+    assert tail.receive("c", ciphertext("c", 1)) is Outcome.DONE, "what has begun may become whole"
+
+
 def test_who_is_no_relay_of_the_path_sends_no_ciphertext(tail: Tail):
     for sender in ("a", "d", "e"):
         assert tail.receive(sender, ciphertext("b")) is Outcome.REFUSED
@@ -295,12 +326,13 @@ def test_used_bytes_and_the_hash_key_with_the_last_of_them_are_gone_from_storage
 
 def test_credit_is_what_was_settled_and_used_and_the_larger_of_depth_and_one_request():
     tail = Tail(blocks=2)
-    assert tail.destination.limit() == limits.LARGEST_REQUEST, "depth 0 has credit too"
+    start = limits.LARGEST_REQUEST + 2 * limits.HASH_KEY
+    assert tail.destination.limit() == start, "depth 0 has credit too; hash keys are used from the start"
     block = tail.destination.blocks[0]
     tail.destination.use(block, 32, 100)
-    assert tail.destination.limit() == limits.LARGEST_REQUEST + 100
+    assert tail.destination.limit() == start + 100
     tail.destination.observe(2, 132)
-    assert tail.destination.limit() == limits.LARGEST_REQUEST + 132, "no byte counts twice"
+    assert tail.destination.limit() == start + 100, "no byte counts twice"
     tail.destination.burn(1, "test")
     tail.destination.observe(2, 8 * KIB)
     assert tail.destination.limit() == limits.LARGEST_REQUEST + 8 * KIB

@@ -334,6 +334,36 @@ def test_the_own_mac_convinces_in_whatever_message_it_comes():
     assert met(net)
 
 
+def test_an_old_hello_that_was_on_its_way_for_long_changes_nothing():
+    net = two()
+    old = next(letter for letter in net.letters if letter.sender == "a")
+    net.deliver(net.letters.index(old), again=True)
+    net.letters.remove(old)
+    net.settle()
+    net.beat(2)
+    net.restart("a", number=0)  # another database, met and known
+    net.beat(3)
+    assert met(net)
+    alarms(net, "d")
+    incarnation = net.node("d").meeting.peer("a").incarnation
+    net.letters.append(old)
+    net.settle()
+    assert net.node("d").meeting.peer("a").incarnation == incarnation
+    assert "peer-incarnation" not in alarms(net, "d")
+    net.beat(3)
+    assert met(net)
+
+
+def test_a_node_with_an_incarnation_that_was_given_up_gets_no_settle():
+    net = together()
+    net.node("a").meeting.peer("d").retired.append(net.node("d").meeting._own.incarnation)
+    net.node("a").meeting._states.clear()
+    net.sent.clear()
+    net.beat(3)
+    assert not net.node("a").meeting.met("d")
+    assert not any(sender == "a" and isinstance(item, Settle) for sender, _, item in net.sent)
+
+
 def test_what_is_remembered_of_former_incarnations_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "FORMER_INCARNATIONS", 2)
     net = together()

@@ -17,6 +17,7 @@ from quiver.domain.messages import (
     Floor,
     Gift,
     Heartbeat,
+    Hello,
     Item,
     Lost,
     Outcome,
@@ -229,6 +230,14 @@ def test_items_about_pad_that_is_not_shared_with_the_sender_change_nothing(net: 
     assert len(net.node("a").context.pads["b"].segments) == 3
 
 
+def test_a_node_without_a_common_link_or_path_is_not_even_greeted(net: SmallNetwork):
+    header = net.node("a").header_for("c")
+    hello = Hello(nonce="01", started=0, seen=None, inventory=net.node("a")._inventory("c"))
+    (answer,) = net.node("c").receive("a", Hello.kind, header, [hello])
+    assert (answer.outcome, answer.offer) == (Outcome.REFUSED, None)
+    assert "a" not in net.node("c").meeting.peers
+
+
 def test_an_item_that_ends_the_meeting_is_the_last_that_is_answered(net: SmallNetwork):
     node, header = net.node("d"), net.node("c").header_for("d")
 
@@ -298,7 +307,7 @@ def test_devices_calls_and_their_outcomes_reach_the_collector_of_their_link():
 def test_hand_overs_under_way_end_with_a_restart():
     net = SmallNetwork("ab", [])
     net.settle()
-    item = Segments(segment="s", link="a-b", key_ids=("k",), length=32)
+    item = Segments(segment="5e" * 16, link="a-b", key_ids=("k",), length=32)
     header = net.node("a").header_for("b")
     assert net.node("b").receive("a", item.kind, header, [item])[0].outcome is Outcome.DONE
     net.restart("b")
@@ -317,6 +326,12 @@ def test_a_directory_may_change_while_the_node_runs(net: SmallNetwork):
         node.ask("alice", ["dora"], 1, 256)
     node.reconfigure(msgspec.structs.replace(node.network, directory=DIRECTORY))
     assert node.network.directory.permits("alice", "dora")
+
+
+def test_node_and_links_stay_as_they_are_while_the_node_runs(net: SmallNetwork):
+    node = net.node("a")
+    with pytest.raises(ConfigurationError, match="start it again"):
+        node.reconfigure(msgspec.structs.replace(node.network, links=(), paths=()))
 
 
 def test_a_version_number_never_means_another_route(net: SmallNetwork):

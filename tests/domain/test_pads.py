@@ -81,7 +81,7 @@ def test_pieces_that_do_not_add_up_to_the_range_are_refused():
     _, b = ends(("s", "a", 4 * KIB))
     with pytest.raises(RequestError, match="add up"):
         b.context.pads["a"].accept([Piece("s", 16, 10)], 11)
-    many = [Piece("s", 16 + i, 1) for i in range(limits.ACCEPTED_HOLES + 1)]
+    many = [Piece("s", 16 + i, 1) for i in range(limits.PIECES_PER_RANGE + 1)]
     with pytest.raises(RequestError, match="add up"):
         b.context.pads["a"].accept(many, len(many))
 
@@ -189,6 +189,23 @@ def test_an_answer_to_a_gift_that_was_settled_meanwhile_changes_nothing():
     a.answer(Gift.kind, "b", Answer(Outcome.VOID))
     assert "s" in a.context.pads["b"].segments
     a.context.pads["b"].gift_known("unknown")
+
+
+def test_a_gift_that_overtakes_the_answer_proves_the_confirmation():
+    _, b = ends(("s", "a", 4 * KIB))
+    b.context.pads["a"].segments["s"].state = SegmentState.CONFIRMING
+    assert b.context.pads["a"].receive_gift("s")
+    assert b.context.pads["a"].available == 4080
+
+
+def test_one_range_takes_of_a_bounded_number_of_segments():
+    count = limits.PIECES_PER_RANGE + 2
+    a, b = ends(*[(f"s{i}", "a", 32) for i in range(count)])
+    pads = a.context.pads["b"]
+    assert (pads.available, pads.owned) == (limits.PIECES_PER_RANGE * 16, count * 16)
+    pieces, pad = pads.allocate(pads.available)
+    assert b.context.pads["a"].accept(pieces, len(pad)) == pad
+    assert pads.available == 2 * 16
 
 
 def test_only_a_segment_of_which_nothing_was_allocated_may_be_given():

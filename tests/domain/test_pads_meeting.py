@@ -87,6 +87,13 @@ def test_a_segment_that_both_ends_call_their_own_is_burned_at_both():
     assert (a.context.pads["b"].segments, b.context.pads["a"].segments) == ({}, {})
 
 
+def test_a_mark_beyond_the_end_burns_no_more_than_there_is():
+    a, b = ends(("mine", "a", 4 * KIB), ("yours", "b", 4 * KIB))
+    a.context.pads["b"].settle({"mine": ("a", True, 10**9, False), "yours": ("b", True, 10**9, False)})
+    assert (a.context.pads["b"].segments, a.burned("meeting")) == ({}, 2 * 4080)
+    assert b.context.pads["a"].segments
+
+
 def test_segments_without_anything_left_above_the_mark_are_forgotten():
     a, b = ends(("s", "a", 4 * KIB))
     pieces, _ = a.context.pads["b"].allocate(4080)

@@ -108,6 +108,42 @@ def test_a_version_that_comes_back_is_used_again():
     deliver(net)
 
 
+def test_numbers_of_a_version_that_was_gone_are_never_used_again():
+    path = PathEntry("a-d", 1, 1, tuple("abcd"))
+    net = row(path)
+    deliver(net)
+    used = net.node("a").paths.sources[path.key].view()[0]
+    reconfigure(net)
+    net.beat(2)
+    assert path.key not in net.node("a").context.entries
+    net.restart("a")
+    reconfigure(net, path)
+    net.beat(4)
+    deliver(net)
+    assert net.node("a").paths.sources[path.key].view()[0] > used
+
+
+def test_only_the_marks_of_so_many_versions_that_are_gone_are_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "ROUTES_KEPT", 1)
+    net = SmallNetwork("abcd", [], pad_along("abcd"))
+    for version in (1, 2, 3):
+        reconfigure(net, PathEntry("a-d", 1, version, tuple("abcd")))
+    reconfigure(net)
+    assert list(net.node("b").paths._routes) == ["a-d/1/3"]
+
+
+def test_a_destination_burns_what_too_old_versions_left(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "RETIRED_VERSIONS", 1)
+    net = row(DEEP)
+    newer = msgspec.structs.replace(DEEP, version=2, depth=32 * KIB)
+    reconfigure(net, newer)
+    net.beat(4)
+    node = net.node("d")
+    node.reconfigure(msgspec.structs.replace(node.network, paths=()))
+    assert list(node.paths.destinations) == [newer.key]
+    assert node.journal.burned.causes["retired"] == FULL
+
+
 def test_open_sequences_of_a_version_that_goes_at_once_are_voided():
     net = row(PathEntry("a-d", 1, 1, tuple("abcd")))
     reply = net.ask("a", "alice", "dora")
@@ -144,17 +180,6 @@ def test_of_a_path_a_bounded_number_of_retired_versions_is_kept(monkeypatch: pyt
     assert list(net.node("a").paths.sources) == ["a-d/1/2", "a-d/1/3"], "the oldest was burned"
     assert net.node("a").journal.burned.causes["retired"] == FULL
     assert "a-d/1/1" not in net.node("d").context.entries
-
-
-def test_a_relay_lets_the_oldest_of_too_many_retired_versions_go(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "RETIRED_VERSIONS", 0)
-    net = row(PathEntry("a-d", 1, 1, tuple("abcd")))
-    net.ask("a", "alice", "dora")
-    while not net.node("b").paths.relays[DEEP.key].open:
-        net.deliver()
-    reconfigure(net)
-    net.beat()
-    assert net.node("b").paths.relays == {}
 
 
 def test_credit_flows_from_the_destination_to_the_source_and_is_repeated():

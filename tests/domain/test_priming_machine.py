@@ -13,6 +13,7 @@ from quiver.domain.messages import Announcement, Ciphertext, Lost, Ready, Voided
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Block, Piece
 
+from .accounting import unaccounted
 from .ground import KIB, bytes_of
 from .small_network import FATES, SmallNetwork
 from .test_node import pad_along
@@ -32,6 +33,7 @@ class Priming(RuleBasedStateMachine):
         self.users: dict[tuple[str, int], tuple[str, int]] = {}  # byte of link pad → who announced it, for what
         self.ciphertexts: dict[tuple[str, int], bytes] = {}
         self.rounds = 0  # since the last restart
+        self.given = {name: unaccounted(site.database, name) for name, site in self.net.sites.items()}
         self.net.settle()
         self.net.beat(1)  # met, and credit on its way
 
@@ -108,6 +110,11 @@ class Priming(RuleBasedStateMachine):
         assert self.net.node("a").paths.sources[ENTRY.key].open <= limits.WINDOW
         assert all(len(self.net.node(n).paths.relays[ENTRY.key].sequences) <= limits.WINDOW for n in "bc")
         assert len(self.net.node("d").paths.destinations[ENTRY.key].parts) <= limits.WINDOW
+
+    @invariant()
+    def the_account_of_pad_closes_to_the_byte(self) -> None:
+        for name, site in self.net.sites.items():
+            assert unaccounted(site.database, name) == self.given[name], name
 
     def teardown(self) -> None:
         """The trouble is over: everything under way ends, and where there is pad there are keys."""

@@ -162,6 +162,12 @@ def test_below_the_floor_everything_is_settled_and_forgotten(middle: Middle):
     assert middle.announce(announcement(64, offset=400, floor=1)) is Outcome.DONE, "the window moves with the floor"
 
 
+def test_marks_beyond_all_reason_are_passed_over(middle: Middle):
+    middle.relay.observe(limits.MARK_MAX + 1, 0)
+    middle.relay.observe(0, limits.MARK_MAX + 1)
+    assert middle.announce(announcement()) is Outcome.DONE
+
+
 @pytest.mark.parametrize("state", [RelayedState.ANNOUNCING, RelayedState.SENDING, RelayedState.LOST])
 def test_a_floor_ends_everything_that_is_under_way_below_it(middle: Middle, state: RelayedState):
     middle.announce(announcement())

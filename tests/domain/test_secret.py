@@ -36,6 +36,14 @@ def test_a_part_beyond_the_end_is_refused():
         Secret(b"abc").part(1, 3)
 
 
+@pytest.mark.parametrize(("start", "length"), [(1, 3), (4, None), (-1, 1), (2, -1)])
+def test_what_is_beyond_the_end_is_not_wiped(start, length):
+    secret = Secret(b"abc")
+    with pytest.raises(ValueError, match="no part"):
+        secret.wipe(start, length)
+    assert secret.reveal() == b"abc"
+
+
 @pytest.mark.parametrize("size", [1, 31, 256, 257, 70_000])
 def test_combining_twice_restores_the_key(size):
     key, pad = bytes(i % 251 for i in range(size)), bytes((7 * i + 3) % 256 for i in range(size))

@@ -137,6 +137,19 @@ def test_ready_makes_the_block_from_the_first_hops_pad_and_a_repeat_gets_the_sam
     assert head.announced() == [], "`ready` says that the announcement arrived"
 
 
+def test_a_repeated_ready_of_a_block_that_is_used_up_already_gets_its_first_answer():
+    head = Head()
+    head.source.prime(100, 100)
+    head.source.prime(100, 100)
+    head.source.commit_ready(1)
+    head.source.take(0, 68)
+    assert head.source.blocks == {}
+    assert head.source.commit_ready(1) is Outcome.DONE, "not void: the destination needs it for the container"
+    assert head.source.view()[3] == [1], "as long as the container is under way"
+    head.source.release(0)
+    assert head.source.view()[3] == []
+
+
 def test_ready_for_a_voided_sequence_is_void_and_below_the_floor_settled():
     head = Head()
     head.source.prime(100, 100)
@@ -333,6 +346,14 @@ def test_a_node_that_has_seen_higher_marks_makes_numbers_go_on_above_them():
     head.source.prime(100, 100)
     (item,) = head.announced()
     assert (item.sequence, item.start) == (7, 700)
+
+
+@pytest.mark.parametrize("marks", [(limits.SEEN_AHEAD_SEQUENCES + 1, 0), (0, limits.SEEN_AHEAD_BYTES + 1)])
+def test_marks_beyond_all_reason_are_refused_with_an_alarm(marks: tuple[int, int]):
+    head = Head()
+    head.source.continue_above(*marks)
+    assert head.source.view()[0] == 0
+    assert head.station.alarms() == ["marks-refused"]
 
 
 def test_burning_a_path_accounts_for_sequences_and_blocks():

@@ -5,14 +5,17 @@ import pytest
 
 from quiver.domain import limits
 from quiver.domain.delivery import ContainerHeader, Request
+from quiver.domain.destination import Destination
 from quiver.domain.errors import KeyNotFoundError, LimitError, RequestError, UnauthorizedError
 from quiver.domain.key_ids import key_id
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
+from quiver.domain.network import PathEntry
+from quiver.domain.records import Route
 from quiver.domain.reply import Reply
 from quiver.domain.secret import Secret
 
 from .delivering import KEY, Delivering, answered
-from .ground import KIB, bytes_of
+from .ground import KIB, bytes_of, shared_block
 
 
 @pytest.fixture
@@ -81,7 +84,10 @@ REFUSED = {
     "no key": {"count": 0},
     "too many keys": {"count": limits.KEYS_PER_REQUEST + 1, "size": 8},
     "sizes that do not add up": {"size": 512},
+    "keys that are too small": {"count": 32, "size": 8},
     "no slave": {"slaves": ()},
+    "a slave named twice": {"slaves": ("dora", "dora")},
+    "a batch id with an index": {"batch": "ab" * 16},
     "a slave at home elsewhere": {"slaves": ("dora", "anna")},
     "an unknown slave": {"slaves": ("xena",)},
     "a pair that is not permitted": {"master": "anna"},
@@ -129,6 +135,18 @@ def test_pad_that_a_container_has_used_serves_no_other(both: Delivering):
     assert both.d.receive(again).reason == "bytes of block 0 are not free"
 
 
+def test_two_paths_through_the_same_node_are_refused(both: Delivering):
+    second = PathEntry("a-d", 2, 1, ("a", "x", "c", "d"))
+    route = Route(key=second.key, entry=second)
+    blocks = [shared_block(second, "d", 0, 0)]
+    both.d.vault._destinations[second.key] = Destination(both.d.station.context, second, route, [], blocks)
+    both.a.ask()
+    (item,) = both.a.containers()
+    digest = msgspec.json.decode(item.header, type=ContainerHeader).paths[KEY][0]
+    paths = {KEY: (digest, [(0, 32, 48)]), second.key: (second.digest, [(0, 32, 48)])}
+    assert both.d.receive(with_header(item, paths=paths)).reason == "two paths pass the same node"
+
+
 def test_a_header_that_is_none_is_refused(both: Delivering):
     both.a.ask()
     (item,) = both.a.containers()
@@ -152,6 +170,16 @@ def test_the_table_of_batches_is_bounded_and_refuses_the_new(monkeypatch: pytest
     both.a.ask()
     assert both.d.receive(both.a.containers()[0]).outcome is Outcome.REFUSED
     assert both.d.fetch("dora", *keys) == list(keys.values()), "and never drops a key"
+
+
+def test_one_source_does_not_fill_the_table_alone(monkeypatch: pytest.MonkeyPatch, both: Delivering):
+    monkeypatch.setattr(limits, "UNFETCHED_PER_SOURCE", 1)
+    both.deliver()
+    both.a.ask()
+    assert both.d.receive(both.a.containers()[0]).outcome is Outcome.REFUSED
+    both.d.vault.store_local(Request("dora", ("dave",), "d", 1, 128, 0.0, Reply()))
+    with pytest.raises(LimitError):
+        both.d.vault.store_local(Request("dora", ("dave",), "d", 1, 128, 0.0, Reply()))
 
 
 # --- withdrawal -------------------------------------------------------------------------------------------------------
