@@ -21,7 +21,7 @@ from pathlib import Path
 from quiver.demo.processes import Children, Command
 
 async def main():
-    children = Children(lambda name, code: None)
+    children = Children(lambda command, code: None)
     code = "import os, signal; print('{\\"pid\\": %d}' % os.getpid(), flush=True); signal.sigwait([signal.SIGUSR1])"
     ready = await children.start(Command("child", (sys.executable, "-c", code), Path(sys.argv[1])))
     print(ready["pid"], flush=True)
@@ -35,8 +35,8 @@ def child(name: str, code: str, directory: Path) -> Command:
     return Command(name, (sys.executable, "-c", code), directory / f"{name}.log")
 
 
-def nobody(name: str, code: int) -> None:
-    pytest.fail(f"{name} was reported to have died with {code}")
+def nobody(command: Command, code: int) -> None:
+    pytest.fail(f"{command.name} was reported to have died with {code}")
 
 
 def test_a_child_is_ready_when_it_says_so_and_gone_after_stop(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_if_one_of_several_does_not_come_up_the_others_are_ended_by_stop(tmp_pat
 def test_a_child_that_dies_later_is_reported_and_the_others_go_on(tmp_path: Path):
     async def run() -> tuple[tuple[str, int], bool]:
         dead: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-        children = Children(lambda name, code: dead.set_result((name, code)))
+        children = Children(lambda command, code: dead.set_result((command.name, code)))
         await children.start_all([child(name, READY + WAIT, tmp_path) for name in ("one", "other")])
         children._running["one"].kill()
         found = await dead

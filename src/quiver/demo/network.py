@@ -11,7 +11,7 @@ from typing import Any, Final
 from quiver.client import KmeClient
 from quiver.demo.plan import Plan
 from quiver.demo.ports import free_ports
-from quiver.demo.processes import Children, Command, StartError, quiver_command
+from quiver.demo.processes import Children, Command, OnDeath, StartError, quiver_command
 from quiver.demo.write import Installation, install, ports_needed
 from quiver.domain.errors import QuiverError, UnavailableError
 from quiver.net import tls
@@ -44,7 +44,6 @@ class DemoNetwork:
         self.files: Final = files
         self.agents: Final = agents
         self.links: Final = links
-        self.lost: Final[dict[str, int]] = {}  # child that died → exit code
 
     @asynccontextmanager
     async def client(self, sae: str, *, post_quantum: bool) -> AsyncIterator[KmeClient]:
@@ -134,7 +133,7 @@ async def state_directory() -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def running_network(
-    plan: Plan, root: Path, *, say: Say, log_level: str = "INFO", on_death: Callable[[str, int], None] | None = None
+    plan: Plan, root: Path, *, say: Say, log_level: str = "INFO", on_death: OnDeath | None = None
 ) -> AsyncIterator[DemoNetwork]:
     """A network of this plan, with its state in `root`; every process is ended at the end.
 
@@ -153,37 +152,38 @@ async def running_network(
     assert body is not None
     dead: list[str] = []
 
-    def died(name: str, code: int) -> None:
+    def died(command: Command, code: int) -> None:
         if on_death is not None:
-            on_death(name, code)
-            return
-        dead.append(f"{name} ended with exit code {code}; see its log")
-        body.cancel()
+            on_death(command, code)
+        elif not body.cancelling():  # while all ends, nothing may disturb that
+            dead.append(f"{command.name} ended with exit code {code}; {command.last_words}")
+            body.cancel()
 
-    for attempt in range(_TRIES):
-        children = Children(died)
-        try:
-            network = await _start(plan, root, children, say, log_level)
-        except StartError as error:
-            await children.stop()
-            if not error.port_taken or attempt == _TRIES - 1:
-                raise
-            say("another process has taken one of our ports; once more with others")
-            _clear(root)
-            continue
-        except BaseException:
-            await children.stop()
-            raise
-        break
     try:
-        yield network
+        async with AsyncExitStack() as stack:
+            children, network = await _started(plan, root, died, say, log_level)
+            stack.push_async_callback(children.stop)
+            yield network
     except asyncio.CancelledError:
         if not dead:
             raise
         body.uncancel()
         raise UnavailableError(dead[0]) from None
-    finally:
-        await children.stop()
+
+
+async def _started(plan: Plan, root: Path, died: OnDeath, say: Say, log_level: str) -> tuple[Children, DemoNetwork]:
+    """The network, started with other ports where somebody else has taken one of ours."""
+    for _ in range(_TRIES - 1):
+        children = Children(died)
+        try:
+            return children, await _start(plan, root, children, say, log_level)
+        except StartError as error:
+            if not error.port_taken:
+                raise
+        say("another process has taken one of our ports; once more with others")
+        _clear(root)
+    children = Children(died)
+    return children, await _start(plan, root, children, say, log_level)
 
 
 def _clear(root: Path) -> None:
@@ -192,6 +192,15 @@ def _clear(root: Path) -> None:
 
 
 async def _start(plan: Plan, root: Path, children: Children, say: Say, log_level: str) -> DemoNetwork:
+    """Everything once; whatever goes wrong, no child is left."""
+    try:
+        return await _start_all(plan, root, children, say, log_level)
+    except BaseException:
+        await children.stop()
+        raise
+
+
+async def _start_all(plan: Plan, root: Path, children: Children, say: Say, log_level: str) -> DemoNetwork:
     quiver = quiver_command()
     files = install(plan, root, free_ports(ports_needed(plan)), log_level=log_level)
     say(f"{len(plan.nodes)} nodes, {len(plan.links)} QKD links and {len(files.saes)} SAEs have certificates")

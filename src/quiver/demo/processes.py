@@ -20,7 +20,7 @@ import structlog
 
 from quiver.domain.errors import ConfigurationError, RemoteError
 
-__all__ = ["Children", "Command", "StartError", "quiver_command"]
+__all__ = ["Children", "Command", "OnDeath", "StartError", "quiver_command"]
 
 READY: Final = 30.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
 GRACE: Final = 6.0  # seconds from SIGTERM to SIGKILL; a listener gives requests under way three
@@ -30,7 +30,6 @@ _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 Ready = dict[str, Any]
-OnDeath = Callable[[str, int], None]
 
 
 class Command:
@@ -41,19 +40,30 @@ class Command:
         self.arguments: Final = tuple(arguments)
         self.log: Final = log
 
+    @property
+    def last_words(self) -> str:
+        """The end of its log, as part of a sentence."""
+        try:
+            text = self.log.read_bytes()[-_TAIL:].decode(errors="replace").strip()
+        except OSError:
+            text = ""
+        return f"its log ends with:\n{text}" if text else "its log is empty"
+
+
+OnDeath = Callable[[Command, int], None]
+
 
 class StartError(RemoteError):
     """A child did not come up.
 
     Args:
-        name: the child.
+        command: the child.
         what: what happened.
-        tail: the end of its log.
     """
 
-    def __init__(self, name: str, what: str, tail: str) -> None:
-        super().__init__(f"{name} {what}" + (f"; its log ends with:\n{tail}" if tail else "; its log is empty"))
-        self.port_taken: Final = "address already in use" in tail.lower()
+    def __init__(self, command: Command, what: str) -> None:
+        super().__init__(f"{command.name} {what}; {command.last_words}")
+        self.port_taken: Final = "address already in use" in self.message.lower()
 
 
 def quiver_command() -> str:
@@ -72,7 +82,7 @@ class Children:
     """All child processes of the demo.
 
     Args:
-        on_death: is told name and exit code of a child that ends before `stop`.
+        on_death: is told of a child that ends before `stop`, with its exit code.
     """
 
     def __init__(self, on_death: OnDeath) -> None:
@@ -103,15 +113,13 @@ class Children:
                 line = await stdout.readline()
                 if not line:
                     code = await process.wait()
-                    raise StartError(
-                        command.name, f"ended with exit code {code} before it was ready", _tail(command.log)
-                    )
+                    raise StartError(command, f"ended with exit code {code} before it was ready")
             ready = json.loads(line)
         except TimeoutError:
-            raise StartError(command.name, f"was not ready within {READY:.0f} s", _tail(command.log)) from None
+            raise StartError(command, f"was not ready within {READY:.0f} s") from None
         except ValueError:
-            raise StartError(command.name, "wrote no JSON line when it was ready", _tail(command.log)) from None
-        watch = asyncio.create_task(self._watch(command.name, process, stdout))
+            raise StartError(command, "wrote no JSON line when it was ready") from None
+        watch = asyncio.create_task(self._watch(command, process, stdout))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
         return dict(ready)
@@ -130,13 +138,13 @@ class Children:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, name: str, process: asyncio.subprocess.Process, stdout: asyncio.StreamReader) -> None:
+    async def _watch(self, command: Command, process: asyncio.subprocess.Process, stdout: asyncio.StreamReader) -> None:
         while await stdout.read(4096):
             pass  # nothing more is expected; a full pipe must not hold it up
         code = await process.wait()
-        self._running.pop(name, None)
+        self._running.pop(command.name, None)
         if not self._stopping:
-            self._on_death(name, code)
+            self._on_death(command, code)
 
     async def stop(self) -> None:
         """End every child: SIGTERM first, SIGKILL for those that are still there after `GRACE`."""
@@ -173,11 +181,3 @@ def _die_with(parent: int) -> Callable[[], None]:
             os._exit(1)  # the demo died before prctl
 
     return prepare
-
-
-def _tail(log: Path) -> str:
-    try:
-        text = log.read_bytes()[-_TAIL:].decode(errors="replace")
-    except OSError:
-        return ""
-    return text.strip()

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from quiver.demo.network import DemoNetwork, running_network, state_directory
 from quiver.demo.plan import draw_plan
+from quiver.demo.processes import Command
 
 __all__ = ["serve", "until_signalled"]
 
@@ -53,8 +54,8 @@ async def serve(seed: int, say: Callable[[str], None], tell: Callable[[DemoNetwo
         QuiverError: the network does not come up.
     """
 
-    def died(name: str, code: int) -> None:
-        say(f"{name} has ended with exit code {code}; the rest goes on")
+    def died(command: Command, code: int) -> None:
+        say(f"{command.name} has ended with exit code {code}; the rest goes on. Its log: {command.log}")
 
     async with state_directory() as root, running_network(draw_plan(seed), root, say=say, on_death=died) as network:
         await network.filled()
