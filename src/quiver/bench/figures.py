@@ -59,11 +59,13 @@ class Machine(msgspec.Struct, frozen=True):
     Attributes:
         cores: that this process may use.
         pinned: whether what is measured has a core of its own; otherwise all processes share all cores.
+        load: processes that wanted a core in the minute before, on average: work of others, which lowers all figures.
     """
 
     processor: str
     cores: int
     pinned: bool
+    load: float
     system: str
     python: str
     openssl: str
@@ -78,6 +80,7 @@ class Machine(msgspec.Struct, frozen=True):
             processor=_processor(),
             cores=cores,
             pinned=cores > 1 and hasattr(os, "sched_setaffinity"),
+            load=round(os.getloadavg()[0], 2),
             system=f"{platform.system()} {platform.release()}",
             python=f"{platform.python_implementation()} {platform.python_version()}",
             openssl=backend.openssl_version_text(),
