@@ -338,6 +338,9 @@ def test_the_answer_to_a_container_that_was_given_up_is_not_heard(both: Deliveri
     assert waiting.on_answer is not None
     waiting.on_answer(answer)
     assert both.a.delivery.delivered == 0
+    both.a.station.fail("container", "d")
+    both.clock.advance(limits.REPEAT_MOST)
+    assert both.a.containers() == [], "nor is it repeated"
 
 
 def test_after_a_restart_what_the_destination_stored_is_kept(both: Delivering):

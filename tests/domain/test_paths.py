@@ -220,6 +220,26 @@ def test_opposite_demand_on_one_row_is_served_both_ways():
         assert reverse.keys is not None
 
 
+@pytest.mark.parametrize("node", ["b", "d"])
+def test_a_rolled_back_node_burns_what_it_shared_and_nobody_elses(node: str):
+    net = row(DEEP)
+    net.beat(3)
+    number = net.sites[node].database.number
+    net.beat(3)
+    net.restart(node, number=number - 4)
+    net.settle()
+    net.beat(3)
+    assert "rolled-back" in [alarm.name for alarm in net.sites[node].alarms]
+    for name, others in net.sites.items():
+        for other, pads in others.node.context.pads.items():
+            assert bool(pads.segments) is (node not in (name, other)), (name, other)
+    if node == "d":
+        assert ready(net) == 0, "its blocks are gone at both ends"
+    else:
+        assert ready(net) == FULL, "blocks that passed the relay stay"
+        deliver(net)
+
+
 def test_contacts_are_all_nodes_that_a_node_has_business_with():
     net = row(DEEP)
     assert [sorted(net.node(name).contacts()) for name in "abcd"] == [

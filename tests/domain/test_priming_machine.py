@@ -30,6 +30,7 @@ class Priming(RuleBasedStateMachine):
         self.net = SmallNetwork("abcd", [ENTRY], pad_along("abcd", SEGMENTS, SEGMENT))
         self.read = 0  # messages that were judged
         self.ranges: dict[tuple[str, int], tuple[Piece, ...]] = {}  # sender and sequence → range
+        self.lives: dict[tuple[str, int], int] = {}  # sender and sequence → process that announced it
         self.users: dict[tuple[str, int], tuple[str, int]] = {}  # byte of link pad → who announced it, for what
         self.ciphertexts: dict[tuple[str, int], bytes] = {}
         self.rounds = 0  # since the last restart
@@ -74,6 +75,8 @@ class Priming(RuleBasedStateMachine):
     def _judge_range(self, sender: str, item: Announcement) -> None:
         name = (sender, item.sequence)
         assert self.ranges.setdefault(name, item.pieces) == item.pieces, "other bytes under the same number"
+        life = self.net.sites[sender].life
+        assert self.lives.setdefault(name, life) == life, "announced again by a process that cannot know that it was"
         for piece in item.pieces:
             for place in range(piece.offset, piece.offset + piece.length):
                 assert self.users.setdefault((piece.segment, place), name) == name, f"{piece.segment}:{place} twice"
@@ -120,7 +123,11 @@ class Priming(RuleBasedStateMachine):
         """The trouble is over: everything under way ends, and where there is pad there are keys."""
         self.net.settle()
         self.net.beat(14)
-        assert self.source_blocks.keys() == self.destination_blocks.keys()
+        source = self.net.node("a").paths.sources[ENTRY.key]
+        for sequence in self.destination_blocks.keys() - self.source_blocks.keys():
+            # The source voided it before it heard `ready`: the destination keeps it, unused, until `settled` has passed it.
+            assert sequence < source.floor
+            assert self.destination_blocks[sequence].start >= source.settled
         assert all(self.net.node(name).paths.relays[ENTRY.key].open == 0 for name in "bc")
         for near, far in ("ab", "bc", "cd"):
             if self.net.node(near).context.pads[far].available < 8 * KIB:
@@ -138,4 +145,4 @@ def _pad(pieces: tuple[Piece, ...]) -> bytes:
 
 
 TestPriming = Priming.TestCase
-TestPriming.settings = settings(max_examples=80, stateful_step_count=40, deadline=None, derandomize=True)
+TestPriming.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
