@@ -309,7 +309,7 @@ def test_a_forged_or_old_evidence_has_no_effect():
     ]
     header = peer.header_for("a")
     for i, evidence in enumerate(forged):
-        hello = Hello(nonce=f"0{i}", started=10**6, seen=evidence, inventory=peer._inventory("a"))
+        hello = Hello(nonce=f"0{i}", started=10**6, seen=evidence, inventory=peer.holdings.inventory("a"))
         (answer,) = node.receive("d", Hello.kind, header, [hello])
         assert answer.outcome is Outcome.DONE
     assert (alarms(net, "a"), shared(net, "a")) == ([], (4, 1, 0))

@@ -232,7 +232,7 @@ def test_items_about_pad_that_is_not_shared_with_the_sender_change_nothing(net: 
 
 def test_a_node_without_a_common_link_or_path_is_not_even_greeted(net: SmallNetwork):
     header = net.node("a").header_for("c")
-    hello = Hello(nonce="01", started=0, seen=None, inventory=net.node("a")._inventory("c"))
+    hello = Hello(nonce="01", started=0, seen=None, inventory=net.node("a").holdings.inventory("c"))
     (answer,) = net.node("c").receive("a", Hello.kind, header, [hello])
     assert (answer.outcome, answer.offer) == (Outcome.REFUSED, None)
     assert "a" not in net.node("c").meeting.peers

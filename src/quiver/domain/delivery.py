@@ -338,7 +338,7 @@ class Delivery:
     def continue_above(self, destination: str, number: int) -> None:
         """The destination has seen containers up to this number: numbers go on above them."""
         peer = self._peer(destination)
-        if number > peer.next_number:
+        if peer.next_number < number <= peer.next_number + limits.SEEN_AHEAD_SEQUENCES:
             peer.next_number = number
             self._context.journal.put(peer)
 

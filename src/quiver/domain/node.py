@@ -21,9 +21,10 @@ from quiver.domain.context import Context
 from quiver.domain.delivery import Delivery, Request
 from quiver.domain.dispatch import Dispatch
 from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, UnauthorizedError, UnavailableError
+from quiver.domain.holdings import Holdings
 from quiver.domain.journal import Journal
 from quiver.domain.meeting import Host, Meeting
-from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Inventory, Item, Outcome, Settle
+from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Item, Outcome, Settle
 from quiver.domain.network import Network
 from quiver.domain.outbox import Message, Outbox
 from quiver.domain.pads import LinkPads
@@ -90,7 +91,14 @@ class Node:
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
         )
-        host = Host(self._inventory, self._settle, self._burn_shared, self._burn_all, lambda: self.number, self._came)
+        host = Host(
+            inventory=lambda peer: self.holdings.inventory(peer),
+            settle=lambda peer, theirs, started: self.holdings.settle(peer, theirs, started=started),
+            burn_shared=lambda peer: self.holdings.burn_shared(peer),
+            burn_all=lambda: self.holdings.burn_all(self.contacts()),
+            number=lambda: self.number,
+            came=lambda _peer: self.paths.grant(repeat=True),  # somebody was met: credit may flow
+        )
         peers = {peer.node: peer for peer in _of(Peer, kept)}
         self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
         self.paths: Final = Paths(self.context, kept)
@@ -101,6 +109,9 @@ class Node:
             link.id: Collector(self.context, link, [mark for mark in seen if mark.link == link.id])
             for link in network.links
         }
+        self.holdings: Final = Holdings(
+            self.context, self.paths, self.vault, self.delivery, self.collectors, self.meeting.peers
+        )
         self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.collectors)
         self._next_beat = clock.now()
         self._contacts = self.contacts()
@@ -328,73 +339,6 @@ class Node:
     def stop(self, error: QuiverError) -> None:
         """Refuse every request that is under way, as when the node can no longer write."""
         self.delivery.stop(error)
-
-    # --- meeting --------------------------------------------------------------------------------------------------
-
-    def _inventory(self, peer: str) -> Inventory:
-        pads = self.context.pads.get(peer)
-        seen = {key: relay.seen for key, relay in self.paths.relays.items() if relay.entry.source == peer}
-        seen |= {k: d.seen for k, d in self.paths.destinations.items() if d.entry.source == peer}
-        return Inventory(
-            segments=pads.view() if pads is not None else {},
-            sources={k: s.view() for k, s in self.paths.sources.items() if s.entry.destination == peer},
-            destinations={k: d.view() for k, d in self.paths.destinations.items() if d.entry.source == peer},
-            seen=seen,
-            containers=(self.delivery.floor(peer), self.meeting.peer(peer).next_number, self.vault.seen(peer)),
-        )
-
-    def _settle(self, peer: str, theirs: Inventory, started: bool) -> None:
-        if peer in self.context.pads:
-            self.context.pads[peer].settle(theirs.segments)
-        for collector in self.collectors.values():
-            collector.dropped()
-        for key, destination in self.paths.destinations.items():
-            if destination.entry.source == peer and key in theirs.sources:
-                _, floor, settled, ready = theirs.sources[key]
-                destination.settle(floor, settled, ready)
-            elif destination.entry.source == peer:
-                destination.burn_all("meeting")
-        for key, source in self.paths.sources.items():
-            if key in theirs.seen and peer in (source.entry.after(self.network.node), source.entry.destination):
-                source.continue_above(*theirs.seen[key])
-            if source.entry.destination == peer:
-                source.settle(theirs.destinations.get(key, ()), restarted=started)
-        floor, _, seen = theirs.containers
-        self.vault.observe(peer, floor)
-        self.delivery.continue_above(peer, seen)
-
-    def _came(self, _peer: str) -> None:
-        """Somebody was met: credit may flow."""
-        self.paths.grant(repeat=True)
-
-    def _burn_shared(self, peer: str) -> None:
-        """The peer's database is another one now: burn what was shared with the old one (rule 2)."""
-        pads = self.context.pads.get(peer)
-        for name in list(pads.segments) if pads is not None else ():
-            assert pads is not None
-            pads.burn(name, "peer-incarnation")
-        for collector in self.collectors.values():
-            collector.dropped()
-        for source in self.paths.sources.values():
-            if source.entry.destination == peer:
-                source.burn_all("peer-incarnation")
-        for relay in self.paths.relays.values():
-            if peer in (relay.entry.destination, relay.entry.after(self.network.node)):
-                relay.peer_lost()
-        for destination in self.paths.destinations.values():
-            if destination.entry.source == peer:
-                destination.burn_all("peer-incarnation")
-        self.delivery.lost(peer)
-        self.vault.forget_source(peer)
-        self.outbox.forget(peer)
-
-    def _burn_all(self) -> None:
-        """This node's storage was rolled back: burn all pads, blocks and unfetched keys (rule 2)."""
-        for peer in sorted(self.contacts() | set(self.meeting.peers)):
-            self._burn_shared(peer)
-        for relay in self.paths.relays.values():
-            relay.burn_all("peer-incarnation")
-        self.vault.burn_all()
 
 
 def _of(kind: type[R], records: Iterable[Record]) -> list[R]:

@@ -250,7 +250,7 @@ class Vault:
     def observe(self, source: str, floor: int) -> None:
         """The source's container floor has come by: answers below it need not be repeated any more."""
         peer = self._peer(source)
-        if floor <= peer.floor:
+        if not peer.floor < floor <= limits.MARK_MAX:
             return
         for number in range(peer.floor, min(floor, peer.floor + limits.CONTAINERS_OPEN)):
             self._numbers.pop((source, number), None)
