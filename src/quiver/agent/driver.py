@@ -19,9 +19,11 @@ from quiver.domain.node import Node
 from quiver.domain.outbox import Message
 from quiver.domain.reply import Reply
 
-__all__ = ["Driver", "Edges", "Transaction"]
+__all__ = ["Driver", "Edges", "Event", "Transaction"]
 
 Effect = Callable[[], None]
+Event = Callable[["Driver"], None]
+"""Something that has happened: it is handed in to the driver that it gets."""
 Respond = Callable[[Header, list[Answer]], None]
 OnReply = Callable[[Reply], None]
 

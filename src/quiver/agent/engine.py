@@ -17,9 +17,9 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from quiver.agent import trace
-from quiver.agent.driver import Driver, Edges, Transaction
+from quiver.agent.device_calls import DeviceCalls
+from quiver.agent.driver import Driver, Edges, Event, Transaction
 from quiver.domain import limits, records
-from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
 from quiver.domain.errors import (
     ConfigurationError,
     LimitError,
@@ -35,17 +35,15 @@ from quiver.domain.node import Node
 from quiver.domain.outbox import Message
 from quiver.domain.reply import DeliveredKey, Reply
 from quiver.net.log import place_of
-from quiver.qkd.device import Device, DeviceError, Failure
+from quiver.qkd.device import Device
 from quiver.store.database import KeyDatabase
 
 __all__ = ["Engine", "SystemClock", "SystemEntropy"]
 
 T = TypeVar("T")
-Event = Callable[[Driver], None]
 
 _log = structlog.get_logger("quiver.agent.engine")
 _SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks for
-_STATUS: Final = 30.0  # seconds between two readings of a device's status
 
 
 class Peers(Protocol):
@@ -94,11 +92,10 @@ class Engine:
         self._mac_key: Final = mac_key
         self._database: Final = database
         self._peers: Final = peers
-        self._devices: Final = devices
+        self._devices: Final = DeviceCalls(devices, self._put)
         self._worker: Final = ThreadPoolExecutor(1, "key-database")
         self._driver: Driver | None = None
         self._life = 0
-        self._facts: Final[dict[str, DeviceFacts]] = {}
         self._inbox: list[Event] = []
         self._wake: Final = asyncio.Event()
         self._waiting: Final[set[asyncio.Future[object]]] = set()
@@ -213,9 +210,9 @@ class Engine:
         finally:
             self._waiting.discard(waiting)
 
-    def _put(self, event: Event, life: int) -> None:
-        """Something has happened for the node of this life; for an older one it is too late."""
-        if life == self._life:
+    def _put(self, event: Event, life: int | None) -> None:
+        """Something has happened for the node of this life, None for the present one; for an older one it is too late."""
+        if self._driver is not None and life in (self._life, None):
             self._inbox.append(event)
             self._wake.set()
 
@@ -223,7 +220,7 @@ class Engine:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        watches = [asyncio.create_task(self._watch(link)) for link in self._devices]
+        watches = [asyncio.create_task(self._devices.watch(link)) for link in self._devices.links]
         try:
             while True:
                 await self._revive()
@@ -258,11 +255,11 @@ class Engine:
         life = self._life
         edges = Edges(
             lambda message: self._start(self._send(message, life)),
-            lambda call: self._start(self._call(call, life)),
+            lambda call: self._start(self._devices.call(call, life)),
             self._alarm,
         )
         self._driver = Driver(node, edges)
-        for link, device_facts in self._facts.items():
+        for link, device_facts in self._devices.facts.items():
             node.facts(link, device_facts)
         _log.info("node started", node=self._network.node, commit=number, records=len(kept))
 
@@ -342,60 +339,6 @@ class Engine:
     def _alarm(self, alarm: Alarm) -> None:
         self.alarms[alarm.name] = self.alarms.get(alarm.name, 0) + 1
         _log.error("alarm", alarm=alarm.name, **alarm.facts)
-
-    # --- devices --------------------------------------------------------------------------------------------------
-
-    async def _call(self, call: DeviceGet | DeviceFetch, life: int) -> None:
-        if isinstance(call, DeviceGet):
-            await self._get(call, life)
-        else:
-            await self._fetch(call, life)
-
-    async def _get(self, call: DeviceGet, life: int) -> None:
-        try:
-            keys = await self._devices[call.link].get_keys(call.number)
-        except DeviceError as error:
-            _log.info("device gave no keys", link=call.link, reason=error.message)
-            self._put(lambda driver: driver.node.refused(call.link), life)
-        else:
-            found = [(key.key_id, key.key) for key in keys]
-            self._put(lambda driver: driver.node.got(call.link, found), life)
-
-    async def _fetch(self, call: DeviceFetch, life: int) -> None:
-        try:
-            keys = await self._devices[call.link].get_keys_by_id(call.key_ids)
-        except DeviceError as error:
-            again = error.failure not in (Failure.MALFORMED, Failure.UNAUTHORIZED)
-            _log.info("device gave no keys by their key_IDs", link=call.link, reason=error.message)
-            self._put(lambda driver: driver.node.fetch_failed(call, again=again), life)
-        else:
-            found = [(key.key_id, key.key) for key in keys]
-            self._put(lambda driver: driver.node.fetched(call, found), life)
-
-    async def _watch(self, link: str) -> None:
-        """Read a device's status, at first until it answers, then from time to time."""
-        pause = limits.REPEAT_FIRST
-        while True:
-            try:
-                status = (await self._devices[link].status()).status
-            except DeviceError as error:
-                _log.warning("device does not tell its status", link=link, reason=error.message)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, limits.REPEAT_MOST)
-                continue
-            if status.key_size <= 0 or status.key_size % 8:
-                _log.error("device is not used: its key_size is not in whole bytes", link=link, bits=status.key_size)
-                await asyncio.sleep(_STATUS)
-                continue
-            facts = DeviceFacts(key_size=status.key_size, most=max(1, status.max_key_per_request))
-            self._facts[link] = facts
-            self._put(partial(_note_facts, link=link, facts=facts), self._life)
-            pause = limits.REPEAT_FIRST
-            await asyncio.sleep(_STATUS)
-
-
-def _note_facts(driver: Driver, *, link: str, facts: DeviceFacts) -> None:
-    driver.node.facts(link, facts)
 
 
 def _resolve(future: "asyncio.Future[T]", value: T) -> None:
