@@ -1,7 +1,9 @@
 """Two ends of a virtual link with ready blocks: a source that delivers and the vault at its destination."""
 
+import msgspec
+
 from quiver.domain import limits
-from quiver.domain.delivery import Delivery, Request
+from quiver.domain.delivery import ContainerHeader, Delivery, Request
 from quiver.domain.destination import Destination
 from quiver.domain.errors import QuiverError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
@@ -125,3 +127,7 @@ def error_of(reply: Reply) -> QuiverError:
 
 
 RETRY = limits.REPEAT_FIRST
+
+
+def header_of(item: Container) -> ContainerHeader:
+    return msgspec.json.decode(item.header, type=ContainerHeader)

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 from quiver.domain import limits, records
 from quiver.domain.context import Context
@@ -220,3 +221,13 @@ def ends(*segments: tuple[str, str, int]) -> tuple[Station, Station]:
         station.commit()
         stations.append(station)
     return stations[0], stations[1]
+
+
+def pad_along(nodes: str, per_link: int = 3, length: int = 16 * KIB) -> dict[str, list[Record]]:
+    """Pad on every link of a row, owned by the end that is nearer to the start."""
+    kept: dict[str, list[Record]] = {name: [] for name in nodes}
+    for near, far in pairwise(nodes):
+        for i in range(per_link):
+            kept[near].append(shared_segment(f"{near}{far}{i}", near, far, near, length))
+            kept[far].append(shared_segment(f"{near}{far}{i}", far, near, near, length))
+    return kept

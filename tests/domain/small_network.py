@@ -20,7 +20,7 @@ from quiver.domain.records import Record
 from quiver.domain.reply import Reply
 from quiver.domain.secret import Secret
 
-from .ground import DIRECTORY, HandClock, MemoryDatabase, SeededEntropy
+from .ground import DIRECTORY, TWO_RELAYS, HandClock, MemoryDatabase, SeededEntropy, pad_along
 
 FATES: Final = ("arrives",) * 4 + ("arrives twice", "late", "lost", "given up")
 
@@ -209,6 +209,14 @@ class SmallNetwork:
             site.database.roll_back(number)
         site.start()
         self.turn(name)
+
+
+def row(*paths: PathEntry, wait: float = 2.0) -> SmallNetwork:
+    """A, B, C and D with pad and credit."""
+    net = SmallNetwork("abcd", paths or (TWO_RELAYS,), pad_along("abcd"), wait)
+    net.settle()
+    net.beat(3)
+    return net
 
 
 def _copied(item: Item) -> Item:

@@ -8,8 +8,8 @@ from quiver.domain.messages import Segments
 from quiver.domain.network import LinkEntry
 from quiver.domain.records import SegmentState
 
+from .collecting import COUNT, End, keys_of
 from .ground import HandClock, shared_segment
-from .test_collector import COUNT, End, keys_of
 
 
 @pytest.fixture

@@ -1,96 +1,18 @@
 """The destination: a block is whole with one ciphertext of each relay and the last range, and reported once it is stored."""
 
-from functools import reduce
-
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.destination import Destination
 from quiver.domain.messages import Announcement, Answer, Ciphertext, Lost, Outcome, Ready, Voided
-from quiver.domain.network import PathEntry
-from quiver.domain.records import Block, Part, PartState, Piece, Route
-from quiver.domain.secret import Secret
+from quiver.domain.records import PartState, Piece
 
-from .ground import KIB, ONE_HOP, TWO_RELAYS, Station, bytes_of, shared_block, shared_segment
-
-PAD = 16 * KIB
-
-
-def announcement(sequence: int = 0, length: int = 100, *, offset: int = 16, floor: int = 0, settled: int = 0):
-    return Announcement(
-        key=TWO_RELAYS.key,
-        digest=TWO_RELAYS.digest,
-        sequence=sequence,
-        start=sequence * 100,
-        length=length,
-        pieces=(Piece("cd", offset, length),),
-        floor=floor,
-        settled=settled,
-    )
-
-
-def ciphertext(relay: str, sequence: int = 0, *, material: bytes | None = None, length: int = 100, start: int = -1):
-    return Ciphertext(
-        key=TWO_RELAYS.key,
-        digest=TWO_RELAYS.digest,
-        sequence=sequence,
-        start=sequence * 100 if start < 0 else start,
-        length=length,
-        ciphertext=Secret(material or bytes_of(f"{relay}{sequence}", 100)),
-        floor=0,
-        settled=0,
-    )
-
-
-def lost(sequence: int = 0) -> Lost:
-    return Lost(key=TWO_RELAYS.key, digest=TWO_RELAYS.digest, sequence=sequence, start=sequence * 100, length=100)
-
-
-class Tail:
-    """Destination D of A→B→C→D, or of A→D."""
-
-    def __init__(self, entry: PathEntry = TWO_RELAYS, blocks: int = 0) -> None:
-        self.entry = entry
-        before = entry.nodes[-2]
-        segment = shared_segment("cd", "d", before, before, PAD)
-        self.station = Station("d", [before], (entry,))
-        self.station.journal.put(segment, secret=True)
-        for i in range(blocks):
-            self.station.journal.put(shared_block(entry, "d", i, i * 4 * KIB), secret=True)
-        self.station.journal.put(Route(key=entry.key, entry=entry, floor=blocks))
-        self.station.commit()
-        self.restart()
-
-    def restart(self) -> None:
-        self.station.start()
-        kept = self.station.database.load()
-        (route,) = (record for record in kept if isinstance(record, Route))
-        parts = [record for record in kept if isinstance(record, Part)]
-        blocks = [record for record in kept if isinstance(record, Block)]
-        self.destination = Destination(self.station.context, self.entry, route, parts, blocks)
-
-    def announce(self, item: Announcement) -> Outcome:
-        return self.destination.announce(item).outcome
-
-    def receive(self, relay: str, item: Ciphertext) -> Outcome:
-        return self.destination.receive(relay, item).outcome
-
-    def complete(self, sequence: int = 0) -> Block:
-        assert self.receive("b", ciphertext("b", sequence)) is Outcome.DONE
-        assert self.receive("c", ciphertext("c", sequence)) is Outcome.DONE
-        assert self.announce(announcement(sequence, offset=16 + 100 * sequence)) is Outcome.DONE
-        return self.destination.blocks[sequence]
+from .destination_role import PAD, Tail, announcement, ciphertext, expected, lost
+from .ground import ONE_HOP, TWO_RELAYS, bytes_of
 
 
 @pytest.fixture
 def tail() -> Tail:
     return Tail()
-
-
-def expected(sequence: int = 0) -> bytes:
-    offset = 16 + 100 * sequence
-    shares = [bytes_of(f"b{sequence}", 100), bytes_of(f"c{sequence}", 100), bytes_of("cd", PAD)[offset : offset + 100]]
-    return reduce(lambda one, other: bytes(x ^ y for x, y in zip(one, other, strict=True)), shares)
 
 
 @pytest.mark.parametrize("order", ["b c range", "range c b", "c range b"])
@@ -272,128 +194,3 @@ def test_what_is_here_or_ready_is_not_voided_by_a_relays_loss(tail: Tail):
     tail.complete()
     assert tail.destination.lost("c", lost()).outcome is Outcome.DONE
     assert list(tail.destination.blocks) == [0]
-
-
-# --- the source's marks -----------------------------------------------------------------------------------------------
-
-
-def test_what_is_open_below_the_floor_is_burned_and_ready_blocks_stay(tail: Tail):
-    tail.complete(0)
-    tail.announce(announcement(1, offset=116))
-    tail.receive("b", ciphertext("b", 2))
-    tail.destination.lost("b", lost(3))
-    tail.destination.observe(4, 32)
-    assert (tail.destination.parts, list(tail.destination.blocks)) == ({}, [0])
-    assert tail.station.burned("voided-by-source") == 100
-    assert tail.station.said("voided", "a") == (), "the source has closed it"
-    tail.destination.observe(2, 5)
-    assert tail.announce(announcement(3, offset=900)) is Outcome.SETTLED, "marks never fall"
-
-
-def test_bytes_below_the_settled_count_are_burned(tail: Tail):
-    block = tail.complete(0)
-    tail.destination.observe(1, 50)
-    assert (block.used.top, tail.station.burned("voided-by-source")) == (50, 18)
-    tail.destination.use(block, 50, 10)
-    tail.destination.observe(1, 100)
-    assert (tail.destination.blocks, tail.station.burned("voided-by-source")) == ({}, 18 + 40)
-
-
-def test_a_block_lives_twice_as_long_as_at_its_source(tail: Tail):
-    tail.complete()
-    tail.station.clock.advance(2 * limits.BLOCK_LIFE - 1)
-    tail.destination.expire()
-    assert tail.destination.blocks
-    tail.station.clock.advance(1)
-    tail.destination.expire()
-    assert (tail.destination.blocks, tail.station.burned("expired")) == ({}, 68)
-
-
-def test_used_bytes_and_the_hash_key_with_the_last_of_them_are_gone_from_storage(tail: Tail):
-    block = tail.complete()
-    tail.station.commit()
-    tail.destination.use(block, 32, 20)
-    tail.station.commit()
-    assert not tail.station.database.holds(expected()[32:52])
-    assert tail.station.database.holds(expected()[:32])
-    tail.destination.use(block, 52, 48)
-    tail.station.commit()
-    assert not tail.station.database.holds(expected()[:32])
-
-
-# --- credit -----------------------------------------------------------------------------------------------------------
-
-
-def test_credit_is_what_was_settled_and_used_and_the_larger_of_depth_and_one_request():
-    tail = Tail(blocks=2)
-    start = limits.LARGEST_REQUEST + 2 * limits.HASH_KEY
-    assert tail.destination.limit() == start, "depth 0 has credit too; hash keys are used from the start"
-    block = tail.destination.blocks[0]
-    tail.destination.use(block, 32, 100)
-    assert tail.destination.limit() == start + 100
-    tail.destination.observe(2, 132)
-    assert tail.destination.limit() == start + 100, "no byte counts twice"
-    tail.destination.burn(1, "test")
-    tail.destination.observe(2, 8 * KIB)
-    assert tail.destination.limit() == limits.LARGEST_REQUEST + 8 * KIB
-
-
-def test_voided_and_burned_sequences_give_credit_back(tail: Tail):
-    start = tail.destination.limit()
-    tail.destination.lost("b", lost(0))
-    assert tail.destination.limit() == start + 100
-    tail.complete(1)
-    tail.destination.burn(1, "test")
-    assert tail.destination.limit() == start + 200
-
-
-def test_a_deep_buffer_has_credit_for_its_depth_and_a_slow_path_for_its_rate():
-    deep = Tail(PathEntry("a-d", 1, 1, ("a", "b", "c", "d"), depth=limits.DEPTH_MAX))
-    assert deep.destination.limit() == limits.DEPTH_MAX
-    slow = Tail(PathEntry("a-d", 1, 1, ("a", "b", "c", "d"), depth=limits.DEPTH_MAX, rate=8))
-    assert slow.destination.limit() == limits.LARGEST_REQUEST
-
-
-# --- meeting and the end of a version ---------------------------------------------------------------------------------
-
-
-def test_blocks_that_the_source_lacks_are_burned_when_they_meet():
-    tail = Tail(blocks=3)
-    tail.destination.settle(3, 0, [1])
-    assert (list(tail.destination.blocks), tail.station.burned("meeting")) == ([1], 2 * (4 * KIB - 32))
-
-
-def test_what_is_above_the_sources_floor_outlives_a_meeting(tail: Tail):
-    tail.complete(0)
-    tail.destination.settle(0, 0, [])
-    assert list(tail.destination.blocks) == [0]
-    assert tail.destination.seen == (1, 100)
-    assert tail.destination.view() == [(0, 32)]
-
-
-def test_a_version_that_goes_at_once_voids_what_was_never_reported(tail: Tail):
-    tail.complete(0)
-    tail.announce(announcement(1, offset=116))
-    tail.destination.void_all()
-    assert list(tail.destination.blocks) == [0]
-    assert [item.sequence for item in tail.station.said("voided", "a") if isinstance(item, Voided)] == [1]
-
-
-def test_burning_accounts_for_blocks_and_open_parts(tail: Tail):
-    tail.complete(0)
-    tail.announce(announcement(1, offset=116))
-    tail.receive("b", ciphertext("b", 2))
-    tail.destination.lost("b", lost(3))
-    tail.destination.burn_all("peer-incarnation")
-    assert tail.station.burned("peer-incarnation") == 68 + 100
-    assert (tail.destination.blocks, tail.destination.parts, len(tail.station.outbox)) == ({}, {}, 0)
-
-
-def test_the_answer_to_ready_after_the_block_was_burned_changes_nothing(tail: Tail):
-    tail.complete()
-    entry = tail.station.outbox._waiting["a", "ready"]
-    ((_, waiting),) = entry.items()
-    tail.destination.burn(0, "test")
-    assert waiting.on_answer is not None
-    waiting.on_answer(Answer(Outcome.VOID))
-    assert tail.station.burned("voided-by-source") == 0

@@ -7,9 +7,8 @@ from quiver.domain import limits
 from quiver.domain.messages import Announcement, Credit
 from quiver.domain.network import PathEntry
 
-from .ground import KIB
+from .ground import KIB, pad_along
 from .small_network import SmallNetwork
-from .test_node import pad_along
 
 DEEP = PathEntry("a-d", 1, 1, tuple("abcd"), depth=16 * KIB)
 FULL = 4 * (4 * KIB - limits.HASH_KEY)

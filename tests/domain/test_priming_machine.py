@@ -14,9 +14,8 @@ from quiver.domain.network import PathEntry
 from quiver.domain.records import Block, Piece
 
 from .accounting import unaccounted
-from .ground import KIB, bytes_of
+from .ground import KIB, bytes_of, pad_along
 from .small_network import FATES, SmallNetwork
-from .test_node import pad_along
 
 ENTRY = PathEntry("a-d", 1, 1, tuple("abcd"), depth=12 * KIB)
 SEGMENT = 16 * KIB
