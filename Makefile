@@ -33,6 +33,9 @@ demo: $(VENV)/.run  ## start a QKD network on loopback, relay keys through it, p
 test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian packages (at most 10 minutes)
 	@$(PYTEST) -m "not system" -n 2
 
+sim-long: $(VENV)/.dev  ## 20,000 seeds of the simulation in one run
+	@$(BIN)/python -m tests.simulation.long_run --seeds 20000
+
 system-packages:  ## install what test-system needs (root, Debian)
 	@scripts/system-packages.sh
 

@@ -79,7 +79,7 @@ def answered_keys_are_fetched_once(load: Load, scenery: Scenery, rolled_back: st
 
 
 def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
-    """No delivered key of 128 bits and more stands in a message between nodes, an alarm or an audit line."""
+    """No delivered key of 128 bits and more stands in a message between nodes, an alarm, an audit line or a log."""
     record = scenery.transport.record
     raw = b"|".join(
         item.ciphertext.reveal()
@@ -87,7 +87,7 @@ def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
         for item in message.items
         if isinstance(item, Ciphertext | Container)
     )
-    text = b"|".join(message.body for message in record)
+    text = b"|".join(message.body for message in record) + repr(scenery.logs).encode()
     for site in scenery.sites.values():
         text += msgspec.json.encode([site.alarms, site.disk.audit])
     lowered = text.lower()

@@ -1,8 +1,11 @@
 """One run: a network, a load and faults, all from one seed, and every check at its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from structlog.testing import capture_logs
 
 from . import checks
 from .faults import Faults
@@ -10,7 +13,7 @@ from .load import Load
 from .scenery import Scenery
 from .world import World
 
-SIZES = (2, 3, 3, 4, 4, 5, 5, 6, 8, 12)  # nodes
+SIZES = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 8, 12)  # nodes
 START_UP = 2.0  # seconds in which the first pad is collected and the first credit comes: they explain a failed request
 LOADED = 7.0  # seconds of load and faults
 QUIET = 9.0  # seconds in which everything has to come to rest: the longest pause between two repeats, and one
@@ -54,7 +57,17 @@ def run_seed(
         sqlite: a directory for real databases; None for disks in memory.
         prepare: called before time begins, to plan more or to break something on purpose.
     """
-    world = World(seed)
+    with capture_logs() as logs:
+        return _run(World(seed), most_nodes, sqlite, prepare, logs)
+
+
+def _run(
+    world: World,
+    most_nodes: int,
+    sqlite: Path | None,
+    prepare: Callable[[Scenery, Faults], None] | None,
+    logs: list[MutableMapping[str, Any]],
+) -> Outcome:
     random = world.random
     scenery = Scenery(
         world,
@@ -65,6 +78,7 @@ def run_seed(
         slow=random.choice((0.0, 0.0, 0.02, 0.1)),
         pool=random.choice((1, 2, 2, 4)),
     )
+    scenery.logs = logs
     load, faults = Load(world, scenery), Faults(world, scenery)
     faults.note("start", START_UP, lambda _route: True, aftermath=0.0)
     if scenery.transport.poor:
@@ -83,7 +97,7 @@ def run_seed(
     scenery.close()
     served = sum(1 for asked in load.asked if asked.keys)
     explained = sum(1 for asked in load.asked if not asked.keys and faults.explain(asked))
-    return Outcome(seed, violations, [t.what for t in faults.troubles], len(load.asked), served, explained)
+    return Outcome(world.seed, violations, [t.what for t in faults.troubles], len(load.asked), served, explained)
 
 
 def come_to_rest(scenery: Scenery) -> None:

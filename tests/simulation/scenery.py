@@ -1,6 +1,8 @@
 """Random networks: sites, links, paths of any length, SAEs."""
 
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 from quiver.domain.network import Directory, LinkEntry, Network, PathEntry
 
@@ -55,6 +57,7 @@ class Scenery:
         self.paths = [self._entry(number, route, depth) for number, route in enumerate(chosen)]
         self.all_paths = list(self.paths)
         self.level = level
+        self.logs: list[MutableMapping[str, Any]] = []  # what the code has logged
         self.sites: dict[str, Site] = {}
         for index, name in enumerate(self.names):
             disk = SqliteDisk(sqlite / name) if sqlite is not None else MemoryDisk()

@@ -192,7 +192,7 @@ def rolled_back(number: int, back: int, *, silent: bool) -> Stage:
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_rollback_to_any_commit_never_uses_pad_twice(number: int, silent: bool) -> None:
     detected = 0
-    steps = range(1, 24, 2) if silent else range(1, 150, 12)
+    steps = range(1, 24, 3) if silent else range(1, 150, 20)
     for back in steps:
         stage = rolled_back(number, back, silent=silent)
         detected += stage.site(number).distrusted_at < float("inf")
