@@ -68,7 +68,7 @@ def few_batch_ids() -> Iterator[None]:
     known: list[str] = []
 
     def drawn(entropy: Entropy) -> str:
-        known.append(fresh(entropy) if len(known) < 3 else known[-3])
+        known.append(fresh(entropy) if len(known) < 8 else known[-8])
         return known[-1]
 
     with mock.patch.object(key_ids, "new_batch", new=drawn):

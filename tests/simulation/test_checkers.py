@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 import pytest
 
+from quiver.domain import limits
 from quiver.domain.messages import Announcement, Item
 from quiver.domain.records import Piece
 
@@ -20,9 +21,9 @@ def steady(stage: Stage) -> None:
     """A chain of three under a light load."""
     stage.run(2.0)
     stage.ask(0, 2, every=0.25, seconds=4.0)
-    stage.run(4.0)
-    stage.load.fetch_rest()
-    stage.run(1.0)
+    for _ in range(5):
+        stage.run(1.0)
+        stage.load.fetch_rest()
 
 
 def hostile(stage: Stage) -> None:
@@ -47,6 +48,17 @@ def death_of(number: int, where: str, *, fetching: bool = True) -> Callable[[Sta
         stage.run(5.0)
 
     return act
+
+
+def cut_off(stage: Stage) -> None:
+    """The destination does not hear the source, for longer than a container is repeated."""
+    steady(stage)
+    stage.faults.note("cut", 20.0, lambda _route: True)
+    stage.cut(0, 2)
+    stage.ask(0, 2, every=0.25, seconds=1.0)
+    stage.run(2.0 * limits.CONTAINER_TIME)
+    stage.cut(0, 2, heal=True)
+    steady(stage)
 
 
 def die(site, where: str) -> None:
@@ -122,7 +134,7 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "ranges are taken without credit": (broken.no_credit, dry, "credit"),
     "a batch id comes again": (broken.few_batch_ids, steady, "has 2 values"),
     "a slave is served twice": (broken.key_given_again, steady, "2 times"),
-    "the master is answered before the keys are stored": (broken.answered_unstored, death_of(2, "before"), "never got"),
+    "the master is answered before the keys are stored": (broken.answered_unstored, cut_off, "never got"),
     "the keys are acknowledged in memory": (broken.stored_in_memory, death_of(2, "after", fetching=False), "never got"),
     "a key stands in the audit": (broken.key_in_audit, steady, "stands in a message or a log"),
     "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
