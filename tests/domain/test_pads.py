@@ -217,3 +217,13 @@ def test_only_a_segment_of_which_nothing_was_allocated_may_be_given():
     assert untouched.segment == "s2"
     pads.allocate(4090)
     assert pads.untouched() is None
+
+
+def test_a_segment_that_came_as_a_gift_is_never_given_on():
+    a, b = ends(("s", "a", 4 * KIB))
+    given = a.context.pads["b"].untouched()
+    assert given is not None
+    a.context.pads["b"].give(given)
+    assert b.context.pads["a"].receive_gift("s")
+    assert b.context.pads["a"].untouched() is None
+    assert b.context.pads["a"].owned == 4 * KIB - limits.LINK_CHECK

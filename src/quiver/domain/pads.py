@@ -250,12 +250,12 @@ class LinkPads:
     def untouched(self) -> Segment | None:
         """The newest own segment of which nothing was allocated: one that may be given away."""
         for segment in reversed(list(self._own())):
-            if segment.mark == limits.LINK_CHECK:
+            if segment.mark == limits.LINK_CHECK and not segment.received:
                 return segment
         return None
 
     def _own_from(self, segment: Segment, mark: int) -> None:
-        segment.owner, segment.given, segment.mark = self._node, False, mark
+        segment.owner, segment.given, segment.received, segment.mark = self._node, False, True, mark
         segment.accepted = type(segment.accepted)()
         self._journal.put(segment)
 

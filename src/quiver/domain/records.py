@@ -90,6 +90,7 @@ class Segment(Record):
         mark: at the owner, the first byte that was never allocated.
         accepted: at the other end, the bytes that were accepted.
         given: this end gave it away and has not yet heard that the other knows.
+        received: it came to its owner as a gift. It is never given on: a late copy of the first gift looks like a new one.
     """
 
     kind: ClassVar[str] = "segment"
@@ -105,6 +106,7 @@ class Segment(Record):
     mark: int = 0
     accepted: Intervals = msgspec.field(default_factory=Intervals)
     given: bool = False
+    received: bool = False
 
 
 class Seen(Record):
