@@ -10,8 +10,8 @@ import pytest
 from quiver.agent.config import read_agent
 from quiver.agent.config_check import check
 from quiver.demo.plan import draw_plan
-from quiver.demo.ports import HOST, free_ports
 from quiver.demo.write import Installation, install, ports_needed, to_toml
+from quiver.net.ports import HOST, free_ports
 from quiver.qkd.config import read_link
 
 PLAN = draw_plan(3)

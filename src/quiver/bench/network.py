@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,14 +19,15 @@ from quiver.domain import limits
 from quiver.domain.network import PathEntry
 from quiver.identity.lab import Lab
 from quiver.net import tls
+from quiver.net.ports import HOST, free_ports
 from quiver.net.tls import Credentials, TlsContext
 
 __all__ = ["Line", "Link", "Place", "Watch"]
 
 _SCALE: Final = 50.0  # seconds of channel time per second: 60 MB/s, so that physics is not what limits
-_HOST: Final = "127.0.0.1"
 _SAMPLE: Final = re.compile(r'quiver_(?P<name>\w+?)(?:_total)?\{\w+="(?P<label>[^"]*)"\} (?P<value>\S+)')
 _PATIENCE: Final = 30.0  # seconds for something to become so
+_WAIT: Final = 20.0  # seconds that a request waits for pad: a busy machine makes it slow and not refused
 _POLL: Final = 0.02  # seconds between two looks at a node's metrics
 
 
@@ -85,7 +85,7 @@ class Line:
         self.agents: Final[dict[str, Child]] = {}
         self._devices: Child | None = None
         self._lab: Final = Lab(root / "pki")
-        ports = _free_ports(3 * len(self.nodes) + 2 * len(links))
+        ports = free_ports(3 * len(self.nodes) + 2 * len(links))
         self.places: Final = {
             node: Place(node, root / f"{node}.toml", ports.pop(), ports.pop(), ports.pop()) for node in self.nodes
         }
@@ -147,11 +147,11 @@ class Line:
 
     def sae_url(self, node: str) -> str:
         """Where a node serves its SAE."""
-        return f"https://{_HOST}:{self.places[node].sae}"
+        return f"https://{HOST}:{self.places[node].sae}"
 
     def device_url(self, link: str, node: str) -> str:
         """Where the device of a link listens at one end."""
-        return f"https://{_HOST}:{self._device_ports[link, node]}"
+        return f"https://{HOST}:{self._device_ports[link, node]}"
 
     def sae_tls(self, node: str) -> TlsContext:
         """The context of a node's SAE, post-quantum."""
@@ -169,7 +169,7 @@ class Line:
     @asynccontextmanager
     async def watching(self, node: str) -> AsyncIterator["Watch"]:
         """A look at a node's metrics, as often as one likes."""
-        async with connected(f"http://{_HOST}:{self.places[node].metrics}", None) as (caller,):
+        async with connected(f"http://{HOST}:{self.places[node].metrics}", None) as (caller,):
             yield Watch(caller)
 
     async def pad(self, node: str, neighbour: str, least: int, seconds: float = _PATIENCE) -> int:
@@ -187,18 +187,19 @@ class Line:
         place = self.places[node]
         tables: dict[str, dict[str, object]] = {
             "node": {"id": node, "state": self.root / f"state-{node}"},
-            "peer": {"listen": f"{_HOST}:{place.peer}", **self._files("node", node), "trust": self._lab.nodes_trust},
+            "peer": {"listen": f"{HOST}:{place.peer}", **self._files("node", node), "trust": self._lab.nodes_trust},
             "sae": {
-                "listen": f"{_HOST}:{place.sae}",
+                "listen": f"{HOST}:{place.sae}",
                 **self._files("kme", node),
                 **self._files("kme-pq", node, "pq_"),
                 "trust": self._lab.saes_trust,
             },
             "device": {**self._files("device-client", node), "trust": self._lab.devices_trust},
-            "metrics": {"listen": f"{_HOST}:{place.metrics}"},
+            "metrics": {"listen": f"{HOST}:{place.metrics}"},
+            "delivery": {"wait": _WAIT},
             "log": {"level": "ERROR"},
             "directory": {
-                "nodes": {o.node: f"{_HOST}:{o.peer}" for o in self.places.values() if o is not place},
+                "nodes": {o.node: f"{HOST}:{o.peer}" for o in self.places.values() if o is not place},
                 "saes": {f"sae-{other}": other for other in self.nodes},
                 "permitted": [(f"sae-{a}", f"sae-{b}") for a in self.nodes for b in self.nodes if a < b],
             },
@@ -259,16 +260,6 @@ class Watch:
             if value >= least or time.monotonic() >= deadline:
                 return value
             await asyncio.sleep(_POLL)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now."""
-    held = [socket.create_server((_HOST, 0)) for _ in range(count)]
-    try:
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 def _table(head: str, values: dict[str, object]) -> str:

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from quiver.client import KmeClient
 from quiver.demo.plan import Plan
-from quiver.demo.ports import free_ports
 from quiver.demo.processes import Children, Command, OnDeath, StartError, quiver_command
 from quiver.demo.write import Installation, install, ports_needed
 from quiver.domain.errors import QuiverError, UnavailableError
 from quiver.net import tls
+from quiver.net.ports import free_ports
 from quiver.net.tls import PeerFacts, quiver_uri
 
 __all__ = ["DemoNetwork", "running_network", "state_directory"]

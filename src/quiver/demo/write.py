@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from quiver.demo.plan import LinkPlan, Plan
-from quiver.demo.ports import HOST
 from quiver.identity.lab import Lab
+from quiver.net.ports import HOST
 from quiver.net.tls import Credentials
 
 __all__ = ["Installation", "SaeFiles", "install", "ports_needed", "to_toml"]

@@ -23,7 +23,7 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody uses now, each once.
 
     They lie below the range from which the system gives ports to outgoing connections, where there is room: none of those can
-    take an agent's port while the agent is down. Another process may still take one before we listen; then the demo draws anew.
+    take an agent's port while the agent is down. Another process may still take one before we listen; then the caller draws anew.
 
     Raises:
         ConfigurationError: there are not enough.
