@@ -14,7 +14,9 @@ from .scenery import Scenery
 from .world import World
 
 SIZES = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 8, 12)  # nodes
-START_UP = 2.0  # seconds in which the first pad is collected and the first credit comes: they explain a failed request
+START_UP = (
+    2.0  # seconds in which the first pad is collected and the first credit comes; twice that where messages get lost
+)
 LOADED = 7.0  # seconds of load and faults
 QUIET = 9.0  # seconds in which everything has to come to rest: the longest pause between two repeats, and one
 
@@ -80,8 +82,10 @@ def _run(
     )
     scenery.logs = logs
     load, faults = Load(world, scenery), Faults(world, scenery)
-    faults.note("start", START_UP, lambda _route: True, aftermath=0.0)
-    if scenery.transport.poor:
+    transport = scenery.transport
+    clean = transport.drop + transport.slow == 0.0
+    faults.note("start", START_UP if clean else 2 * START_UP, lambda _route: True, aftermath=0.0)
+    if transport.poor:
         faults.note("every tenth message lost or late, or late ones hold up all others", LOADED, lambda _route: True)
     if prepare is not None:
         prepare(scenery, faults)
