@@ -248,26 +248,45 @@ def test_after_a_rollback_of_this_node_nothing_is_left(middle: Middle):
 
 
 def test_the_credit_passed_on_is_the_least_of_that_held_the_pad_set_aside_and_the_rate(middle: Middle):
-    assert middle.relay.limit(5000) == 5000
+    assert middle.relay.limit(5000, 5000) == 5000
     middle.credit(3000, counter=2)
-    assert middle.relay.limit(5000) == 3000
-    assert middle.relay.limit(0) == 0
+    assert middle.relay.limit(5000, 5000) == 3000
+    assert middle.relay.limit(0, 0) == 0
     middle.announce(announcement())
-    assert middle.relay.limit(1000) == 1100
+    assert middle.relay.limit(1000, 1000) == 1100
     middle.station.clock.advance(limits.CREDIT_LIFE)
-    assert middle.relay.limit(5000) == 0
+    assert middle.relay.limit(5000, 5000) == 0
 
 
 def test_a_late_grant_of_the_same_run_is_passed_over(middle: Middle):
     middle.credit(500, counter=9)
     middle.credit(700, counter=8)
-    assert middle.relay.limit(5000) == 500
+    assert middle.relay.limit(5000, 5000) == 500
 
 
 def test_pad_for_sequences_that_were_overtaken_is_kept_back(middle: Middle):
     middle.announce(announcement(0))
     middle.announce(announcement(3, offset=400))  # covers [300, 400); 1 and 2 are still to come
-    assert middle.relay.limit(1000) == 400 + 1000 - 200
+    assert middle.relay.limit(1000, 800) == 400 + 1000 - 200
     assert middle.relay.claim().need == 10**6 - 400 + 200
     assert middle.relay.claim().active
     assert middle.relay.seen == (4, 400)
+
+
+def test_pad_that_was_promised_is_set_aside_until_it_is_used_or_the_promise_ends(middle: Middle):
+    middle.relay.promise(1000)
+    assert middle.relay.set_aside == 1000
+    middle.announce(announcement(0))  # covers [0, 100)
+    assert middle.relay.set_aside == 900
+    middle.relay.promise(300)
+    assert middle.relay.set_aside == 900, "a lower one follows; the node before may not have heard it"
+    assert middle.relay.limit(200, 0) == 300, "it is told its fair share all the same"
+    middle.station.clock.advance(limits.CREDIT_HONOURED)
+    assert middle.relay.set_aside == 0
+
+
+def test_what_was_promised_is_taken_also_where_the_next_nodes_credit_has_fallen(middle: Middle):
+    middle.relay.promise(1000)
+    middle.credit(50, counter=2)
+    assert middle.announce(announcement(0)) is Outcome.DONE
+    assert middle.announce(announcement(10)) is Outcome.NO_CREDIT, "[1000, 1100) never was"

@@ -7,7 +7,7 @@ import msgspec
 
 from quiver.domain import limits
 
-__all__ = ["Claim", "Held", "RateBucket", "divide"]
+__all__ = ["Claim", "Held", "Promises", "RateBucket", "divide"]
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -45,6 +45,25 @@ class Held(msgspec.Struct):
     def newer(self, run: str, counter: int) -> bool:
         """Whether a grant (run, counter) replaces this one; a late one of the same run does not."""
         return run != self.run or counter > self.counter
+
+
+class Promises:
+    """Limits that were told to the node before. Each is honoured for a while, also where a lower one has followed."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[int, float]] = []  # limits falling, times rising
+
+    def tell(self, limit: int, now: float) -> None:
+        """A limit is told now."""
+        while self._told and self._told[-1][0] <= limit:
+            self._told.pop()
+        self._told.append((limit, now + limits.CREDIT_HONOURED))
+
+    def highest(self, now: float) -> int:
+        """The highest limit that is still to be honoured; 0 where there is none."""
+        while self._told and self._told[0][1] <= now:
+            del self._told[0]
+        return self._told[0][0] if self._told else 0
 
 
 class RateBucket:

@@ -83,6 +83,9 @@ MARK_MAX: Final = 1 << 53  # sequence numbers and byte counts; exact in every re
 ROUTES_KEPT: Final = 1024  # marks of path versions that are gone: their numbers are never used again
 RETIRED_VERSIONS: Final = 8  # versions of a path, no longer configured, whose ready blocks are kept
 CREDIT_LIFE: Final = 3.0  # seconds; three missed repeats
+CREDIT_HONOURED: Final = (
+    CREDIT_LIFE + 1.0
+)  # seconds that pad stays set aside for credit told; it travels, and so does its use
 BLOCK_LIFE: Final = 86_400.0  # seconds at the source; the destination keeps it for twice that
 
 # --- Delivery ---

@@ -7,6 +7,8 @@ no longer configured live on until their ready blocks are used up.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from quiver.domain import limits
 from quiver.domain.context import Context
 from quiver.domain.credit import Claim, divide
@@ -193,39 +195,51 @@ class Paths:
             self._stirred = True
             return
         self._divided_at, self._stirred = now, False
-        shares = self._divide()
+        fair, extra = self._divide()
         for key, destination in self.destinations.items():
             if key not in self._retired:
                 self._tell(destination.entry, destination.limit(), repeat=repeat)
         for key, relay in self.relays.items():
             if key not in self._retired:
-                self._tell(relay.entry, relay.limit(shares.get(key, 0)), repeat=repeat)
+                limit = relay.limit(fair.get(key, 0), extra.get(key, 0))
+                if self._tell(relay.entry, limit, repeat=repeat):
+                    relay.promise(limit)
 
-    def _divide(self) -> Mapping[str, int]:
+    def _divide(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Each path's fair share of the pad towards its next node, and what it may have beyond what is set aside for it.
+
+        What was promised to one path is not given to another before the promise has ended; a path that was promised more than
+        its share is told its share, and the rest is free a few seconds later.
+        """
         claims: dict[str, list[Claim]] = {}
         for source in self.sources.values():
             after = source.entry.after(self._context.node)
             claims.setdefault(after, []).append(source.claim(self._missing(source)))
         for relay in self.relays.values():
             claims.setdefault(relay.entry.after(self._context.node), []).append(relay.claim())
-        shares: dict[str, int] = {}
+        bound = {key: relay.set_aside for key, relay in self.relays.items()}
+        fair: dict[str, int] = {}
+        extra: dict[str, int] = {}
         for neighbour, pads in self._context.pads.items():
             own = claims.get(neighbour, [])
             needed = sum(claim.need for claim in own)
             self.wanted[neighbour] = max(0, needed - pads.owned)
             self.spare[neighbour] = max(0, pads.owned - needed)
-            shares.update(divide(pads.owned, own))
+            fair.update(divide(pads.owned, own))
+            free = pads.owned - sum(bound.get(claim.key, 0) for claim in own)
+            extra.update(divide(max(0, free), [_beyond(claim, bound.get(claim.key, 0)) for claim in own]))
         for key, source in self.sources.items():
-            source.share = shares.get(key, 0)
-        return shares
+            source.share = extra.get(key, 0)
+        return fair, extra
 
-    def _tell(self, entry: PathEntry, limit: int, *, repeat: bool) -> None:
+    def _tell(self, entry: PathEntry, limit: int, *, repeat: bool) -> bool:
         if not repeat and self._granted.get(entry.key) == limit:
-            return
+            return False
         self._counter += 1
         self._granted[entry.key] = limit
         credit = Credit(key=entry.key, digest=entry.digest, limit=limit, counter=self._counter)
         self._context.outbox.tell(entry.before(self._context.node), entry.key, credit)
+        return True
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -238,6 +252,11 @@ class Paths:
             destination.expire()
         self.grant(repeat=True)
         self._drop_finished()
+
+
+def _beyond(claim: Claim, bound: int) -> Claim:
+    """The claim without what is set aside for it already."""
+    return msgspec.structs.replace(claim, need=max(0, claim.need - bound))
 
 
 def _same_path(one: PathEntry, other: PathEntry) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.context import Context
-from quiver.domain.credit import Claim, Held, RateBucket
+from quiver.domain.credit import Claim, Held, Promises, RateBucket
 from quiver.domain.errors import RequestError
 from quiver.domain.messages import Announcement, Answer, Ciphertext, Credit, Lost, Outcome
 from quiver.domain.network import PathEntry
@@ -55,6 +55,7 @@ class Relay:
         self._top = max((r.start + r.length for r in self.sequences.values()), default=0)
         self._top = max(self._top, route.settled)
         self._held: Held | None = None
+        self._promises: Final = Promises()
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
         self._busy_until = 0.0
         for record in self.sequences.values():
@@ -75,16 +76,33 @@ class Relay:
         return self._held.limit if self._held is not None and self._held.until > now else 0
 
     def claim(self) -> Claim:
-        """What this path could use of the pad towards the next node."""
+        """What this path could use of the pad towards the next node, what is set aside for it included."""
         active = self._busy_until > self._context.clock.now()
         need = max(0, self._allowed() - self._top) + self._unseen()
         return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
 
-    def limit(self, share: int) -> int:
-        """The credit to pass to the node before: the least of that held, the pad set aside and the rate."""
+    @property
+    def set_aside(self) -> int:
+        """Bytes of pad that credit told to the node before still binds: a path that was promised pad finds it here."""
+        return max(0, self._promises.highest(self._context.clock.now()) - self._top) + self._unseen()
+
+    def limit(self, fair: int, extra: int) -> int:
+        """The credit to pass to the node before: the least of that held, the pad for this path and the rate.
+
+        Args:
+            fair: bytes that are this path's share of all pad towards the next node.
+            extra: bytes that it may have beyond what is set aside.
+        """
         now = self._context.clock.now()
-        own = min(share - self._unseen(), self._bucket.left(now))
+        own = min(self.set_aside + extra, fair) - self._unseen()
+        own = min(
+            own, self._bucket.left(now), self._context.pads[self._after].available
+        )  # one range takes of few segments
         return max(0, min(self._allowed(), self._top + max(0, own)))
+
+    def promise(self, limit: int) -> None:
+        """Credit up to this limit is told to the node before."""
+        self._promises.tell(limit, self._context.clock.now())
 
     def _unseen(self) -> int:
         """Bytes below the highest seen that may still be announced: they need pad too."""
@@ -108,7 +126,8 @@ class Relay:
             return Answer(Outcome.REFUSED, "beyond the window")
         after = self._context.pads[self._after]
         ready = self._context.met(self._after) and self._context.met(self.entry.destination)
-        if not ready or item.start + item.length > self._allowed() or after.available < item.length:
+        promised = max(self._allowed(), self._promises.highest(self._context.clock.now())) if self._allowed() else 0
+        if not ready or item.start + item.length > promised or after.available < item.length:
             return Answer(Outcome.NO_CREDIT)
         try:
             taken = self._context.pads[self._before].accept(item.pieces, item.length)
