@@ -19,6 +19,6 @@ def test_scarce_pad_is_shared_without_burning_any(seed):
     load.random_requests(120, 30.0)
     world.run(40.0)
     burned = {name: site.node.journal.burned.causes for name, site in scenery.sites.items()}
-    assert burned == dict.fromkeys(scenery.sites, {}), seed
+    assert not any(burned.values()), (seed, burned)
     served = sum(1 for asked in load.asked if asked.keys)
     assert served >= 0.9 * len(load.asked), seed
