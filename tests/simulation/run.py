@@ -1,5 +1,6 @@
 """One run: a network, a load and faults, all from one seed, and every check at its end."""
 
+import hashlib
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Outcome:
     asked: int
     served: int
     explained: int
+    digest: str = ""  # SHA-256 of all messages in order: what the seed has made of the network
 
     def __str__(self) -> str:
         found = "\n  ".join(self.violations) or "nothing"
@@ -101,7 +103,10 @@ def _run(
     scenery.close()
     served = sum(1 for asked in load.asked if asked.keys)
     explained = sum(1 for asked in load.asked if not asked.keys and faults.explain(asked))
-    return Outcome(world.seed, violations, [t.what for t in faults.troubles], len(load.asked), served, explained)
+    digest = hashlib.sha256(b"|".join(message.body for message in scenery.transport.record)).hexdigest()
+    return Outcome(
+        world.seed, violations, [t.what for t in faults.troubles], len(load.asked), served, explained, digest
+    )
 
 
 def come_to_rest(scenery: Scenery) -> None:

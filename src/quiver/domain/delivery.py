@@ -137,7 +137,7 @@ class Delivery:
     def pump(self) -> None:
         """Serve what can be served, in order of arrival; begin sequences for the rest; give up what is late."""
         now = self._context.clock.now()
-        stuck: set[str] = set()
+        stuck: dict[str, None] = {}  # in order of arrival: who waits longest primes first
         for request in list(self._waiting):
             if request.destination not in stuck and self._serve(request):
                 self._waiting.remove(request)
@@ -145,7 +145,7 @@ class Delivery:
                 self._waiting.remove(request)
                 request.reply.refuse(ExhaustedError(f"no key for {request.destination} within the time to wait"))
             else:
-                stuck.add(request.destination)  # first come, first served
+                stuck[request.destination] = None  # first come, first served
         for destination in stuck:
             self._prime(destination)
         for flight in [flight for flight in self._flights.values() if flight.deadline <= now]:

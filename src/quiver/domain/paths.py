@@ -117,7 +117,7 @@ class Paths:
             if finished:
                 self._forget(key)
         versions: dict[tuple[str, int], list[PathEntry]] = {}
-        for key in self._retired:
+        for key in sorted(self._retired):
             entry = self._context.entries[key]
             versions.setdefault((entry.virtual_link, entry.path), []).append(entry)
         for entries in versions.values():
