@@ -31,6 +31,7 @@ from quiver.domain.messages import (
 )
 from quiver.domain.network import PathEntry
 from quiver.domain.paths import Paths
+from quiver.domain.relay import Relay
 from quiver.domain.vault import Vault
 
 __all__ = ["Dispatch"]
@@ -44,6 +45,10 @@ class _Sender(Protocol):
 
 def _from_source(entry: PathEntry, node: str, sender: str) -> bool:
     return sender == entry.source and node == entry.destination
+
+
+def _with_marks(entry: PathEntry, node: str, sender: str) -> bool:
+    return _from_source(entry, node, sender) or (node in entry.relays and sender == entry.before(node))
 
 
 def _from_destination(entry: PathEntry, node: str, sender: str) -> bool:
@@ -63,7 +68,7 @@ def _from_after(entry: PathEntry, node: str, sender: str) -> bool:
 
 
 SENDERS: Final[dict[str, _Sender]] = {
-    Floor.kind: _from_source,
+    Floor.kind: _with_marks,
     Credit.kind: _from_after,
     Announcement.kind: _from_before,
     Ciphertext.kind: _from_relay,
@@ -121,7 +126,10 @@ class Dispatch:
     # --- paths ----------------------------------------------------------------------------------------------------
 
     def _floor(self, _sender: str, _header: Header, item: Floor) -> Answer:
-        self._paths.destinations[item.key].observe(item.floor, item.settled)
+        role = self._paths.relays.get(item.key) or self._paths.destinations[item.key]
+        role.observe(item.floor, item.settled)
+        if isinstance(role, Relay):
+            role.tell_floor()
         return DONE
 
     def _credit(self, _sender: str, header: Header, item: Credit) -> Answer:

@@ -116,7 +116,7 @@ class Heartbeat(Item, frozen=True, kw_only=True):
 
 
 class Floor(Item, frozen=True, kw_only=True):
-    """A source's marks of one path version, for its destination.
+    """A source's marks of one path version, for its destination and, from one to the next, its relays.
 
     Attributes:
         floor: below this sequence number all are closed.

@@ -18,7 +18,7 @@ from quiver.domain import limits
 from quiver.domain.context import Context
 from quiver.domain.credit import Claim, Held, Promises, RateBucket
 from quiver.domain.errors import RequestError
-from quiver.domain.messages import Announcement, Answer, Ciphertext, Credit, Lost, Outcome
+from quiver.domain.messages import Announcement, Answer, Ciphertext, Credit, Floor, Lost, Outcome
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Piece, Relayed, RelayedState, Route
 from quiver.domain.secret import Secret
@@ -241,6 +241,13 @@ class Relay:
             self._waste(record, "voided-by-source")
             self._cancel(record)
             self._context.journal.delete(record, lazy=True)
+
+    def tell_floor(self) -> None:
+        """Pass the source's marks on, so that what it voided before it came here holds no credit back behind this node."""
+        if self._after != self.entry.destination:  # to which the source speaks itself
+            marks = self._route.floor, self._route.settled
+            floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=marks[0], settled=marks[1])
+            self._context.outbox.tell(self._after, self.entry.key, floor)
 
     @property
     def seen(self) -> tuple[int, int]:

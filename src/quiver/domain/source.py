@@ -334,10 +334,14 @@ class Source:
     # --- floors and meeting ---------------------------------------------------------------------------------------
 
     def tell_floor(self) -> None:
-        """Tell the destination this version's marks; said once, and again each second."""
+        """Tell destination and relays this version's marks; said once, and again each second.
+
+        A relay that never saw a sequence, because one before it refused it, would count its bytes as outstanding for ever.
+        """
         self._was_ready.difference_update([number for number in self._was_ready if number < self.floor])
         floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=self.floor, settled=self.settled)
-        self._context.outbox.tell(self.entry.destination, self.entry.key, floor)
+        for node in dict.fromkeys((self.entry.destination, self.entry.after(self._context.node))):
+            self._context.outbox.tell(node, self.entry.key, floor)
 
     def view(self) -> tuple[int, int, int, list[int]]:
         """What the destination needs to know when the two meet: next sequence, floor, settled, ready blocks.
