@@ -2,6 +2,7 @@
 
 import base64
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Final
 
@@ -24,7 +25,7 @@ from quiver.domain.records import (
     Sent,
 )
 
-from .load import Load
+from .load import Asked, Load
 from .pad_check import PadBook
 from .scenery import Scenery
 
@@ -181,14 +182,28 @@ def held(record: Record, node: str) -> int:
     return 0
 
 
-def half_is_served(load: Load, troubled) -> list[str]:
+def no_path_is_stuck(tries: Mapping[str, list[Asked]], explained: Callable[[Asked], bool]) -> list[str]:
+    """Once the faults are over, every path serves one key at least one of the times that it is asked.
+
+    Args:
+        tries: path version → the requests.
+        explained: whether a fault explains that a request failed.
+    """
+    return [
+        f"{key} is stuck: none of {len(asked)} requests was served since {asked[0].time:.3f}: {asked[-1].error}"
+        for key, asked in tries.items()
+        if not any(one.keys or explained(one) for one in asked)
+    ]
+
+
+def half_is_served(load: Load, explained: Callable[[Asked], bool]) -> list[str]:
     """At least half of the requests are served, those apart that a fault explains.
 
     Args:
         load: the book.
-        troubled: whether a request's time and ends fall under a fault.
+        explained: whether a fault explains that a request failed.
     """
-    fair = [asked for asked in load.asked if not troubled(asked)]
+    fair = [asked for asked in load.asked if not explained(asked)]
     served = [asked for asked in fair if asked.keys]
     if len(served) * 2 < len(fair):
         errors = {str(asked.error) for asked in fair if not asked.keys}

@@ -45,7 +45,7 @@ class Load:
         self.asked: list[Asked] = []
         self.fetched: list[Fetched] = []
 
-    def ask(self, master: str, slave: str, count: int = 1, size: int = 256) -> None:
+    def ask(self, master: str, slave: str, count: int = 1, size: int = 256) -> Asked:
         homes = self.scenery.directory().homes
         home = homes[master]
         site = self.scenery.sites[home]
@@ -60,8 +60,9 @@ class Load:
 
         if not site.request(lambda driver, replied: driver.ask(master, (slave,), count, size, replied), on_reply):
             asked.lost = True
-            return
+            return asked
         self.world.after(9.0, lambda: self._mark_lost(asked))
+        return asked
 
     def _mark_lost(self, asked: Asked) -> None:
         asked.lost = asked.error is None and not asked.keys
