@@ -7,6 +7,9 @@ from quiver.domain import records
 from quiver.domain.intervals import Intervals
 from quiver.domain.network import PathEntry
 from quiver.domain.records import (
+    PART_MOVES,
+    RELAYED_MOVES,
+    SEGMENT_MOVES,
     Batch,
     Block,
     Burned,
@@ -111,3 +114,17 @@ def test_who_took_nothing_has_an_empty_bitmap():
     batch = EXAMPLES[7]
     assert isinstance(batch, Batch)
     assert (batch.taken_by("dora"), batch.taken_by("dave")) == (0b101, 0)
+
+
+@pytest.mark.parametrize("moves", [SEGMENT_MOVES, RELAYED_MOVES, PART_MOVES])
+def test_the_table_of_moves_has_every_state(moves):
+    kinds = {type(state) for state in moves}
+    assert len(kinds) == 1
+    assert set(moves) == set(kinds.pop())
+
+
+def test_a_move_that_no_table_has_is_a_fault_and_changes_nothing():
+    part = Part(key="v/1/1", sequence=0, start=0, length=100, state=PartState.READY)
+    with pytest.raises(AssertionError, match="no way from ready to void"):
+        part.move(PartState.VOID)
+    assert part.state is PartState.READY

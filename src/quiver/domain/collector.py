@@ -307,7 +307,8 @@ class Collector:
         whole = Secret(material)
         nonce = self._context.entropy.draw(limits.LINK_CHECK)
         tag = check.link_tag(whole, nonce)
-        segment.secret, segment.state, segment.check = whole, SegmentState.CONFIRMING, nonce.hex() + tag.hex()
+        segment.move(SegmentState.CONFIRMING)
+        segment.secret, segment.check = whole, nonce.hex() + tag.hex()
         self._remember(segment, found)
         segment.key_ids = []
         segment.accepted.add(0, limits.LINK_CHECK)

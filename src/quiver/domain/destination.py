@@ -163,7 +163,8 @@ class Destination:
         self._context.journal.use("hash-key", limits.HASH_KEY)
         self.blocks[part.sequence] = block
         self._born[part.sequence] = self._context.clock.now()
-        part.state, part.secret = PartState.READY, None
+        part.move(PartState.READY)
+        part.secret = None
         self._context.journal.put(part, secret=True)
         self._context.journal.put(block, secret=True)
         if len(self.entry.nodes) > 2:  # on one hop the answer to the announcement is `ready`
@@ -202,7 +203,8 @@ class Destination:
             self._context.journal.burn("relay-lost", part.length)
         if part.secret is not None:
             part.secret.wipe()
-        part.state, part.secret = PartState.VOID, None
+        part.move(PartState.VOID)
+        part.secret = None
         self._context.journal.put(part, secret=True)
         self._tell_void(part.sequence)
 

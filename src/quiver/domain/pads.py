@@ -124,7 +124,7 @@ class LinkPads:
             if self._open[segment.segment] > 0 or segment.mark < segment.length:
                 continue
             if segment.segment in self._holed:
-                segment.state = SegmentState.SPENT
+                segment.move(SegmentState.SPENT)
                 self._journal.put(segment, lazy=True)
                 retired.append(segment.segment)
             else:
@@ -193,7 +193,8 @@ class LinkPads:
 
     def make_usable(self, segment: Segment) -> None:
         """Both ends hold the same bytes, and know it."""
-        segment.state, link = SegmentState.USABLE, segment.link
+        segment.move(SegmentState.USABLE)
+        link = segment.link
         self.collected[link] = self.collected.get(link, 0) + segment.length
         self.checked[link] = self.checked.get(link, 0) + limits.LINK_CHECK
         self._journal.collect(segment.length)

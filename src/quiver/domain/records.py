@@ -4,8 +4,9 @@ A record's body holds names, sizes and marks. Its secret, where it has one, is k
 never rewrites pad, and sealing needs to touch one place only. Bodies are shaped by range and by batch, never by key.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -14,7 +15,10 @@ from quiver.domain.network import PathEntry
 from quiver.domain.secret import Secret
 
 __all__ = [
+    "PART_MOVES",
     "RECORDS",
+    "RELAYED_MOVES",
+    "SEGMENT_MOVES",
     "Batch",
     "Block",
     "Burned",
@@ -34,6 +38,9 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+
+S = TypeVar("S", bound=StrEnum)
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +71,13 @@ class Record(msgspec.Struct, kw_only=True, dict=True):
     def secret(self, secret: Secret | None) -> None:
         self.__dict__["secret"] = secret
 
+    def _check_move(self, moves: Mapping[S, frozenset[S]], here: S, there: S) -> S:
+        """The next state, if the table of moves has it; anything else is a fault of this program."""
+        if there not in moves[here]:
+            message = f"{self.kind} {self.id}: no way from {here} to {there}"
+            raise AssertionError(message)
+        return there
+
 
 class SegmentState(StrEnum):
     """Where a pad segment is in its hand-over (design section 3, Collect)."""
@@ -73,6 +87,16 @@ class SegmentState(StrEnum):
     CONFIRMING = "confirming"  # at the neighbour: all keys are here, the tag is on its way
     USABLE = "usable"  # both ends hold the same bytes
     SPENT = "spent"  # at the owner: all bytes are allocated, the neighbour has yet to hear that some were burned
+
+
+# From each state, where it can go. A segment is dropped from any of them.
+SEGMENT_MOVES: Final[dict[SegmentState, frozenset[SegmentState]]] = {
+    SegmentState.ANNOUNCED: frozenset({SegmentState.USABLE}),
+    SegmentState.FETCHING: frozenset({SegmentState.CONFIRMING}),
+    SegmentState.CONFIRMING: frozenset({SegmentState.USABLE}),
+    SegmentState.USABLE: frozenset({SegmentState.SPENT}),
+    SegmentState.SPENT: frozenset({SegmentState.SPENT}),
+}
 
 
 class Segment(Record):
@@ -107,6 +131,10 @@ class Segment(Record):
     accepted: Intervals = msgspec.field(default_factory=Intervals)
     given: bool = False
     received: bool = False
+
+    def move(self, state: SegmentState) -> None:
+        """Go on to another state."""
+        self.state = self._check_move(SEGMENT_MOVES, self.state, state)
 
 
 class Seen(Record):
@@ -153,6 +181,15 @@ class RelayedState(StrEnum):
     CLOSED = "closed"  # nothing left to do but to recognise repeats
 
 
+# After a restart every sequence that is not closed is lost: its ciphertext was in memory only.
+RELAYED_MOVES: Final[dict[RelayedState, frozenset[RelayedState]]] = {
+    RelayedState.ANNOUNCING: frozenset({RelayedState.SENDING, RelayedState.LOST, RelayedState.CLOSED}),
+    RelayedState.SENDING: frozenset({RelayedState.LOST, RelayedState.CLOSED}),
+    RelayedState.LOST: frozenset({RelayedState.LOST, RelayedState.CLOSED}),
+    RelayedState.CLOSED: frozenset({RelayedState.CLOSED}),
+}
+
+
 class Relayed(Record):
     """One sequence at a relay. Its ciphertext is in memory only."""
 
@@ -165,6 +202,10 @@ class Relayed(Record):
     digest: str
     state: RelayedState
 
+    def move(self, state: RelayedState) -> None:
+        """Go on to another state."""
+        self.state = self._check_move(RELAYED_MOVES, self.state, state)
+
 
 class PartState(StrEnum):
     """Where a sequence is at the destination."""
@@ -172,6 +213,14 @@ class PartState(StrEnum):
     OPEN = "open"  # ciphertexts or the last range are missing
     READY = "ready"  # the block is whole and stored
     VOID = "void"  # a relay lost its ciphertext
+
+
+# A block that was reported ready is never voided from here.
+PART_MOVES: Final[dict[PartState, frozenset[PartState]]] = {
+    PartState.OPEN: frozenset({PartState.READY, PartState.VOID}),
+    PartState.READY: frozenset(),
+    PartState.VOID: frozenset(),
+}
 
 
 class Part(Record):
@@ -189,6 +238,10 @@ class Part(Record):
     length: int
     digests: dict[str, str] = {}
     state: PartState = PartState.OPEN
+
+    def move(self, state: PartState) -> None:
+        """Go on to another state."""
+        self.state = self._check_move(PART_MOVES, self.state, state)
 
 
 class Block(Record):

@@ -184,7 +184,7 @@ class Relay:
         self._context.outbox.post(self._after, record.id, announcement, answered)
 
     def _send(self, record: Relayed) -> None:
-        record.state = RelayedState.SENDING
+        record.move(RelayedState.SENDING)
         self._context.journal.put(record, lazy=True)
         self._context.journal.use("relayed", 2 * record.length)
         ciphertext = Ciphertext(
@@ -206,7 +206,7 @@ class Relay:
 
     def _lost(self, record: Relayed) -> None:
         self._wipe(record.sequence)
-        record.state = RelayedState.LOST
+        record.move(RelayedState.LOST)
         self._context.journal.put(record, lazy=True)
         lost = Lost(
             key=self.entry.key,
@@ -220,7 +220,7 @@ class Relay:
     def _close(self, record: Relayed) -> None:
         self._wipe(record.sequence)
         if self.sequences.get(record.sequence) is record:
-            record.state = RelayedState.CLOSED
+            record.move(RelayedState.CLOSED)
             self._context.journal.put(record, lazy=True)
 
     def _wipe(self, sequence: int) -> None:
