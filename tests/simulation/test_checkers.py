@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from unittest import mock
 
 import msgspec
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from quiver.domain import limits
 from quiver.domain.messages import Announcement, Item
 from quiver.domain.records import Piece
+from quiver.domain.source import Source
 
 from . import broken
 from .faults import FIRST_KEY, shifts
+from .run import run_seed
 from .stage import Stage, chain
 
 Breaking = Callable[[], AbstractContextManager[None]]
@@ -162,3 +165,11 @@ def test_a_broken_rule_is_seen(name: str) -> None:
 @pytest.mark.parametrize("act", dict.fromkeys(act for _, act, _ in CASES.values()))
 def test_the_same_run_with_all_rules_kept_is_clean(act: Callable[[Stage], None]) -> None:
     assert played(act, nullcontext) == []
+
+
+def test_a_network_that_serves_nothing_is_seen() -> None:
+    """Safe and useless: no sequence ever begins, so no rule is broken but the one that keys are served."""
+    with mock.patch.object(Source, "prime", return_value=0):
+        outcome = run_seed(4)
+    assert any("is stuck" in violation for violation in outcome.violations)
+    assert any("no fault explains it" in violation for violation in outcome.violations)
