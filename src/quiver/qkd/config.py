@@ -17,6 +17,7 @@ port = 0                  # 0: any free port, told in the ready file; may be lef
 certificate = "kme-a.pem" # paths are relative to this file
 private_key = "kme-a.key"
 clients_ca = "ca.pem"
+channel = { port = 0, far_host = "127.0.0.1", far_port = 8443 }  # end of the classical channel; at both ends or at none
 """
 
 from pathlib import Path
@@ -29,6 +30,7 @@ from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.protocols.etsi014_urls import check_sae_id
 from quiver.protocols.toml import decode_toml
 from quiver.qkd.channel import Fibre
+from quiver.qkd.classical import Mouth
 from quiver.qkd.kme import End
 from quiver.qkd.profiles import LINK_NAME, Profile, profile_named
 
@@ -36,7 +38,7 @@ __all__ = ["EndConfig", "LinkConfig", "parse_link", "read_link"]
 
 
 class EndConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One end of a link: names, listen address and TLS files."""
+    """One end of a link: names, listen address, TLS files, and the end of the classical channel that its agent sends into."""
 
     kme_id: Annotated[str, Meta(min_length=1, max_length=128)]
     sae_id: str
@@ -45,6 +47,7 @@ class EndConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     certificate: str
     private_key: str
     clients_ca: str
+    channel: Mouth | None = None
 
     @property
     def names(self) -> End:
@@ -71,6 +74,11 @@ class LinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return profile_named(self.profile)
 
     @property
+    def mouths(self) -> tuple[Mouth, ...]:
+        """The ends of the classical channel, two or none."""
+        return tuple(end.channel for end in self.ends if end.channel is not None)
+
+    @property
     def fibre(self) -> Fibre:
         """Length and loss."""
         return Fibre(length_km=self.length_km, loss_db_per_km=self.loss_db_per_km, extra_loss_db=self.extra_loss_db)
@@ -93,6 +101,8 @@ def parse_link(text: str, base: Path) -> LinkConfig:
             raise ConfigurationError(error.message) from None
     if config.ends[0].sae_id == config.ends[1].sae_id or config.ends[0].kme_id == config.ends[1].kme_id:
         raise ConfigurationError("ends: the two need different names")
+    if len(config.mouths) == 1:
+        raise ConfigurationError("ends: channel belongs to both ends or to none")
     return msgspec.structs.replace(
         config,
         state=str(base / config.state),

@@ -233,7 +233,10 @@ async def run_link(
         time_scale=config.time_scale,
     )
     simulator = Simulator(
-        link, (contexts[0], contexts[1]), addresses=((first.host, first.port), (second.host, second.port))
+        link,
+        (contexts[0], contexts[1]),
+        addresses=((first.host, first.port), (second.host, second.port)),
+        mouths=config.mouths,
     )
     if stop is None:
         stop = asyncio.Event()
@@ -252,6 +255,7 @@ async def run_link(
                 {"kme_id": listener.kme.here.kme_id, "sae_id": listener.kme.here.sae_id, "url": listener.url}
                 for listener in simulator.listeners
             ],
+            "channel": [channel.address for channel in simulator.classical],
             "control": str(control.path),
         }
         _write_ready(ready_file, ready)

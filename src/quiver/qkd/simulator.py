@@ -7,7 +7,7 @@ from outside, through `Simulator.apply` or the control socket of `qkd.control`.
 import asyncio
 import enum
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from quiver.domain.limits import SAE_BODY
 from quiver.protocols import etsi014
 from quiver.protocols.etsi014_urls import Call, Method, parse_path, read_key_ids, read_key_request
 from quiver.qkd.channel import ChannelState
+from quiver.qkd.classical import ClassicalChannel, Mouth
 from quiver.qkd.kme import Kme, Link
 from quiver.qkd.profiles import Profile
 from quiver.qkd.tls import names_in
@@ -30,10 +31,18 @@ CLOSING: Final = 1.0  # seconds that requests under way may take at the end
 class Fault(enum.Enum):
     """What can happen to a link."""
 
-    DOWN = "down"
+    DOWN = "down"  # no light in the quantum channel
+    CUT = "cut"  # nor anything in the classical one beside it
     ONE_SIDE = "one-side"
     EAVESDROPPER = "eavesdropper"
     REPAIR = "repair"
+
+
+_STATES: Final = {
+    Fault.DOWN: ChannelState.DOWN,
+    Fault.CUT: ChannelState.DOWN,
+    Fault.EAVESDROPPER: ChannelState.EAVESDROPPER,
+}
 
 
 class Listener:
@@ -156,6 +165,7 @@ class Simulator:
         link: channel, keys and KMEs.
         contexts: the TLS context of either end.
         addresses: host and port of either end.
+        mouths: the ends of the classical channel that is laid with the link; none where the agents do not use one.
         sleep: waits the vendor's delay.
     """
 
@@ -165,32 +175,38 @@ class Simulator:
         contexts: tuple[ssl.SSLContext, ssl.SSLContext],
         *,
         addresses: tuple[tuple[str, int], tuple[str, int]] = (("127.0.0.1", 0), ("127.0.0.1", 0)),
+        mouths: Sequence[Mouth] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.link = link
         self.fault = Fault.REPAIR
+        self.classical = tuple(ClassicalChannel(mouth) for mouth in mouths)
         self.listeners = tuple(
             Listener(kme, link.profile, tls, host=host, port=port, sleep=sleep)
             for kme, tls, (host, port) in zip(link.kmes, contexts, addresses, strict=True)
         )
 
+    @property
+    def _servers(self) -> tuple[Listener | ClassicalChannel, ...]:
+        return (*self.listeners, *self.classical)
+
     async def start(self) -> None:
         """Listen at both ends.
 
         Raises:
-            ConfigurationError: an address cannot be listened on; then neither listens.
+            ConfigurationError: an address cannot be listened on; then none listens.
         """
         try:
-            for listener in self.listeners:
-                await listener.start()
+            for server in self._servers:
+                await server.start()
         except ConfigurationError:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Close both ends."""
-        for listener in self.listeners:
-            await listener.stop()
+        for server in self._servers:
+            await server.stop()
 
     def apply(self, fault: Fault, end: int = 1) -> None:
         """Break or repair the link; a new fault replaces the old one.
@@ -200,7 +216,8 @@ class Simulator:
             end: the end that becomes unreachable (one-side only): 0 or 1.
         """
         self.fault = fault
-        states = {Fault.DOWN: ChannelState.DOWN, Fault.EAVESDROPPER: ChannelState.EAVESDROPPER}
-        self.link.set_state(states.get(fault, ChannelState.UP))
+        self.link.set_state(_STATES.get(fault, ChannelState.UP))
+        for channel in self.classical:
+            (channel.cut if fault is Fault.CUT else channel.repair)()
         for number, listener in enumerate(self.listeners):
             listener.reachable = fault is not Fault.ONE_SIDE or number != end
