@@ -58,6 +58,22 @@ def test_whichever_word_is_doubled_and_late_the_two_stay_met(place: int):
     assert alarms(net, "a") + alarms(net, "d") == []
 
 
+def test_two_runs_that_met_and_lost_sight_of_each_other_compare_nothing_again():
+    net = two()
+    net.settle()
+    for one, other in (("a", "d"), ("d", "a")):
+        node, peer = net.node(one), net.node(other)
+        hello = Hello(nonce="01", started=0, seen=None, inventory=EMPTY)  # long ago, before there was anything
+        node.meeting.heard(other, msgspec.structs.replace(peer.header_for(one), run="lost sight of"))
+        assert not node.meeting.met(other)
+        (offer,) = node.receive(other, Hello.kind, peer.header_for(one), [hello])
+        assert offer.offer is not None
+        (answer,) = node.receive(other, Settle.kind, peer.header_for(one), [Settle(nonce=offer.offer.nonce)])
+        assert answer.outcome is Outcome.DONE
+        assert node.meeting.met(other)
+    assert (shared(net, "a"), shared(net, "d")) == ((4, 1, 0), (4, 1, 0)), "what both hold is not burned at one end"
+
+
 def test_an_offer_to_another_hello_and_a_settle_of_another_offer_end_nothing():
     net = two()
     node, header = net.node("d"), net.node("a").header_for("d")

@@ -127,9 +127,9 @@ def test_a_spent_segment_with_a_refused_range_is_retired_and_its_rest_burned_at_
     lost, _ = a.context.pads["b"].allocate(80)
     rest, _ = a.context.pads["b"].allocate(4000)
     b.context.pads["a"].accept(rest, 4000)
-    a.context.told("b", lost, accepted=False)
+    a.context.told("b", lost, None)
     assert a.said(Retirement.kind, "b") == (), "ranges of it are still open"
-    a.context.told("b", rest, accepted=True)
+    a.context.told("b", rest, Outcome.DONE)
     assert a.one(Retirement.kind, "b") == Retirement(segment="s")
     assert a.context.pads["b"].segments["s"].state is SegmentState.SPENT
     b.context.pads["a"].retire("s")
@@ -138,6 +138,17 @@ def test_a_spent_segment_with_a_refused_range_is_retired_and_its_rest_burned_at_
     a.clock.advance(limits.REPEAT_FIRST)
     a.answer(Retirement.kind, "b", Outcome.DONE)
     assert not a.context.pads["b"].segments
+
+
+def test_a_segment_that_the_other_end_does_not_have_is_burned_whole():
+    a, b = ends(("s", "a", 4 * KIB))
+    pieces, _ = a.context.pads["b"].allocate(80)
+    b.context.pads["a"].burn("s", "test")
+    assert not b.context.pads["a"].allocates(pieces)
+    a.context.told("b", pieces, Outcome.NO_SEGMENT)
+    assert (a.burned("no-segment"), a.context.pads["b"].segments) == (4000, {}), (
+        "not piece by piece, refusal by refusal"
+    )
 
 
 def test_nobody_but_the_owner_retires_a_segment():

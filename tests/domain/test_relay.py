@@ -183,7 +183,7 @@ def test_a_range_whose_announcement_a_floor_ended_does_not_keep_its_segment_for_
     middle.announce(announcement())
     middle.relay.observe(1, 100)
     pieces, _ = pads.allocate(pads.available)
-    middle.station.context.told("c", pieces, accepted=True)
+    middle.station.context.told("c", pieces, Outcome.DONE)
     assert middle.station.said("retirement", "c") != (), "the next node hears that the rest is burned"
     middle.station.answer("retirement", "c", Outcome.DONE)
     assert pads.segments == {}

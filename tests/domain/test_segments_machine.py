@@ -92,7 +92,7 @@ class Link(RuleBasedStateMachine):
         if fate == "arrives twice" and heard:
             assert not self._accept(item), "no byte is accepted twice"
         if heard and fate != "arrives, answer lost":
-            self.stations[item.owner].context.told(OTHER[item.owner], item.pieces, accepted=accepted)
+            self.stations[item.owner].context.told(OTHER[item.owner], item.pieces, Outcome.DONE if accepted else None)
             self.stations[item.owner].commit()
 
     def _accept(self, item: Announced) -> bool:

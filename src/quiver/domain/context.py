@@ -52,11 +52,17 @@ class Context(msgspec.Struct):
         """What an audit line calls a batch: nobody who reads the log can ask for its keys."""
         return hmac.new(self.audit_salt, name.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def told(self, neighbour: str, pieces: tuple[Piece, ...], *, accepted: bool) -> None:
-        """An announcement of own pad was answered, or is given up; tells the neighbour which segments are through."""
+    def told(self, neighbour: str, pieces: tuple[Piece, ...], outcome: Outcome | None) -> None:
+        """An announcement of own pad was answered, or is given up; tells the neighbour which segments are through.
+
+        A segment that the neighbour does not have is burned: everything else that is taken of it would be refused as well.
+        """
         pads: Final = self.pads[neighbour]
-        for segment in pads.told(pieces, accepted=accepted):
+        for segment in pads.told(pieces, accepted=outcome is Outcome.DONE):
             self.retire(neighbour, segment)
+        if outcome is Outcome.NO_SEGMENT:
+            for name in {piece.segment for piece in pieces}.intersection(pads.segments):
+                pads.burn(name, "no-segment")
 
     def give(self, neighbour: str, segment: Segment) -> None:
         """Give an untouched own segment to the neighbour, and tell it until it knows."""

@@ -97,6 +97,8 @@ class Destination:
         if refusal is not None:
             return refusal
         pads = self._context.pads[self.entry.before(self._context.node)]
+        if not pads.allocates(item.pieces):
+            return Answer(Outcome.NO_SEGMENT)
         try:
             taken = pads.accept(item.pieces, item.length)
         except RequestError as error:

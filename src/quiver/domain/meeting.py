@@ -47,6 +47,7 @@ class _State(msgspec.Struct):
     """Where this node is with another one, in memory only."""
 
     met_run: str = ""
+    agreed: str = ""  # the run with which inventories were compared
     ever: bool = False  # met since this run began: only before that was it this node that started
     asked: str = ""  # nonce of our hello without an offer
     settling: bool = False  # our settle has no answer yet
@@ -226,7 +227,11 @@ class Meeting:
         started, state.ever, state.met_run = not state.ever, True, run
         state.met_at = self._context.clock.now()
         self._context.journal.put(record)
-        self._host.settle(peer, theirs.inventory, started)
+        # Two runs that had met and lost sight of each other have forgotten nothing, and what either holds has changed since it
+        # said so: to compare again could only burn what is good, at one end.
+        if state.agreed != run:
+            state.agreed = run
+            self._host.settle(peer, theirs.inventory, started)
         self._context.outbox.hasten(peer)
         self._host.came(peer)
 

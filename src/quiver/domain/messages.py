@@ -46,6 +46,7 @@ class Outcome(StrEnum):
     SETTLED = "settled"  # below the floor: stop repeating
     REFUSED = "refused"  # it contradicts what is here; nothing was changed
     NO_CREDIT = "no-credit"  # there is no pad for it; nothing was changed
+    NO_SEGMENT = "no-segment"  # a piece is of a segment that is not here, or not the sender's; nothing was changed
     PATH_MISMATCH = "path-mismatch"  # this node's entry of the path version differs
     MEET_FIRST = "meet-first"  # the run is not met; nothing was changed
     VOID = "void"  # the thing it names is void or was burned

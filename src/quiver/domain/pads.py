@@ -133,6 +133,12 @@ class LinkPads:
 
     # --- the other end's side -------------------------------------------------------------------------------------
 
+    def allocates(self, pieces: Iterable[Piece]) -> bool:
+        """Whether all pieces are of segments here that the neighbour may allocate."""
+        states = (SegmentState.USABLE, SegmentState.CONFIRMING)
+        found = [self.segments.get(piece.segment) for piece in pieces]
+        return all(one is not None and one.owner == self._neighbour and one.state in states for one in found)
+
     def accept(self, pieces: Sequence[Piece], length: int) -> Secret:
         """Take a range that the neighbour has announced.
 
@@ -165,8 +171,7 @@ class LinkPads:
 
     def _check(self, piece: Piece, before: list[Piece]) -> None:
         segment = self.segments.get(piece.segment)
-        states = (SegmentState.USABLE, SegmentState.CONFIRMING)
-        if segment is None or segment.owner != self._neighbour or segment.state not in states:
+        if segment is None or not self.allocates([piece]):
             raise RequestError(f"segment {piece.segment} is not one that {self._neighbour} may allocate")
         stop = piece.offset + piece.length
         if piece.length <= 0 or piece.offset < limits.LINK_CHECK or stop > segment.length:

@@ -129,8 +129,11 @@ class Relay:
         promised = max(self._allowed(), self._promises.highest(self._context.clock.now())) if self._allowed() else 0
         if not ready or item.start + item.length > promised or after.available < item.length:
             return Answer(Outcome.NO_CREDIT)
+        before = self._context.pads[self._before]
+        if not before.allocates(item.pieces):
+            return Answer(Outcome.NO_SEGMENT)
         try:
-            taken = self._context.pads[self._before].accept(item.pieces, item.length)
+            taken = before.accept(item.pieces, item.length)
         except RequestError as error:
             return Answer(Outcome.REFUSED, error.message)
         pieces, pad = after.allocate(item.length)
@@ -169,7 +172,7 @@ class Relay:
 
         def answered(answer: Answer) -> None:
             self._announced.pop(record.sequence, None)
-            self._context.told(self._after, pieces, accepted=answer.outcome is Outcome.DONE)
+            self._context.told(self._after, pieces, answer.outcome)
             if record.state is not RelayedState.ANNOUNCING:
                 return
             if answer.outcome is Outcome.DONE:
@@ -278,7 +281,7 @@ class Relay:
         self._wipe(record.sequence)
         pieces = self._announced.pop(record.sequence, None)
         if pieces is not None:  # nobody hears the answer any more; without this the segment would stay for ever
-            self._context.told(self._after, pieces, accepted=False)
+            self._context.told(self._after, pieces, None)
         for peer, kind in (
             (self._after, Announcement.kind),
             (self.entry.destination, Ciphertext.kind),

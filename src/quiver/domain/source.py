@@ -195,10 +195,9 @@ class Source:
         def answered(answer: Answer) -> None:
             if self._open.get(sequence) is not opened:
                 return
-            accepted = answer.outcome is Outcome.DONE
             opened.answered = True
-            self._context.told(after, opened.pieces, accepted=accepted)
-            if not accepted:
+            self._context.told(after, opened.pieces, answer.outcome)
+            if answer.outcome is not Outcome.DONE:
                 self.void(sequence, f"refused-{answer.outcome.value}")
             elif after == self.entry.destination:  # one hop: the answer is `ready`
                 self.commit_ready(sequence)
@@ -248,7 +247,7 @@ class Source:
             return
         after = self.entry.after(self._context.node)
         self._context.outbox.cancel(after, Announcement.kind, f"{self.entry.key}#{sequence}")
-        self._context.told(after, opened.pieces, accepted=accepted)
+        self._context.told(after, opened.pieces, Outcome.DONE if accepted else None)
 
     def expire(self) -> None:
         """Void sequences whose time is over and burn blocks that nobody wanted."""

@@ -20,6 +20,7 @@ __all__ = ["REFUSALS", "decode_answers", "encode_answers"]
 REFUSALS: Final = {
     Outcome.REFUSED: "it contradicts what is here; nothing was changed",
     Outcome.NO_CREDIT: "there is no pad for it; nothing was changed",
+    Outcome.NO_SEGMENT: "a piece is of a segment that is not here, or not the sender's; nothing was changed",
     Outcome.PATH_MISMATCH: "this node's entry of the path version differs; nothing was changed",
     Outcome.MEET_FIRST: "the two nodes have to meet first; nothing was changed",
     Outcome.WRONG_TAG: "the tag is wrong; the pad was burned",
