@@ -111,3 +111,80 @@ AUDIT_TRIM: Final = 64  # commits between two removals of older lines
 LOG_COMMITS: Final = 1024  # commits after which the write-ahead log is cut off
 LOG_BYTES: Final = 4 * KIB * KIB  # of the log, after which it is cut off: bounds the pause that this makes
 LOG_TIME: Final = 5.0  # seconds after which it is cut off with the next commit: erased bytes go with it
+
+# --- Management plane: transports of NETCONF ---
+MANAGEMENT_CONNECTIONS: Final = 64  # of one listener: controllers, operators and auditors, not their number of calls
+MANAGEMENT_HANDSHAKES: Final = 16  # of one listener that have not shown a key or a certificate yet
+MANAGEMENT_SESSIONS: Final = 128  # NETCONF sessions of an agent, over all its listeners
+MANAGEMENT_USERS: Final = 256  # of one agent
+SSH_CHANNELS: Final = 4  # of one connection: one session to poll, one for notifications, and room
+SSH_KEYS_PER_USER: Final = 8
+SSH_ATTEMPTS: Final = 12  # keys that a client may offer, each asked for and then shown: six keys, as OpenSSH allows
+SSH_REKEY_BYTES: Final = 1 << 28  # bytes in one direction; RFC 4253 section 9 recommends at most 2^30
+SSH_REKEY_TIME: Final = 1200.0  # seconds; RFC 4253 section 9 recommends at most an hour
+SSH_WINDOW: Final = 1024 * KIB  # bytes that a peer may send on a channel before they are read
+STREAM_BUFFER: Final = 256 * KIB  # bytes received and not read yet, after which the transport is stopped
+STREAM_PART: Final = 64 * KIB  # bytes that one read gives at most
+STREAM_WRITE: Final = 30.0  # seconds that a peer may leave what it is sent before it counts as gone
+
+# --- Routing ---
+HOPS_PER_PATH: Final = NODES_PER_PATH - 1  # a route's default; what an entry can hold
+DISJOINT_PATHS: Final = 8  # of one virtual link; no node of a real network has more neighbours in different directions
+PAD_HORIZON: Final = 600.0  # seconds over which standing pad counts as rate: what a repair or a new route may take
+PAD_AGE: Final = 60.0  # seconds after which a reading of pad counts as none; some polls may be missed
+
+# --- The controller ---
+CONTROLLED_NODES: Final = 16_384  # nodes of one network; the largest mesh that is simulated has 10,000
+LINKS_PER_REPORT: Final = 1024  # links of one node; a report with more is not believed
+PATHS_PER_REPORT: Final = 65_536  # path versions at one node, likewise
+DEMANDS: Final = 65_536  # virtual links that the controller serves
+PATHS_PER_DEMAND: Final = 8  # node-disjoint paths of one virtual link; no trusted node has many more neighbours
+MARKS_KEPT: Final = 131_072  # version numbers of paths that are gone; their sources remember them too
+NAME_LENGTH: Final = 128  # characters of the name of a virtual link, a node or a link
+ON_THE_FLY: Final = 4096  # virtual links that agents' events have asked for
+ON_THE_FLY_PER_NODE: Final = 64  # of them from one node, so that none fills the table alone
+ON_THE_FLY_DEPTH: Final = 64 * KIB  # bytes; some 1,300 keys of 256 bits, one at a time
+ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
+AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie
+NOTICES: Final = 4096  # what the controller has to say and nobody has taken yet; more are counted only
+EVENTS_HELD: Final = 256  # newest events of a node, for a report that was made before them
+POLL_INTERVAL: Final = 5.0  # seconds between two reports of a node; events tell what cannot wait
+READ_PAUSE: Final = 0.25  # seconds between two reports that somebody waits for
+ORDER_TIME: Final = 10.0  # seconds until an order without an outcome counts as unanswered
+ORDER_PAUSE: Final = 0.25  # seconds until an order that failed is given again; doubles up to REPEAT_MOST
+GATHER_TIME: Final = 2.0  # seconds that a new leader waits for agents before it chooses its term
+ADOPT_TIME: Final = 5.0  # seconds that it then waits for them to be stamped and read before it edits
+DOUBT_TIME: Final = 3.0  # seconds in which a second agent must confirm a higher term
+DOUBTS: Final = 3  # claims of one agent that nobody confirmed, until its claims are not heard any more
+RATE_LIFE: Final = 30.0  # seconds: an older sample of a rate weighs 1/e
+FLAP_HALF_LIFE: Final = 30.0  # seconds in which the penalty of a link that came and went is halved (RFC 2439 section 4.2)
+FLAP_CUTOFF: Final = 2.5  # penalty from which on such a link is avoided: the third loss within half a minute
+FLAP_REUSE: Final = 1.0  # penalty below which it is used again
+MOVE_BURST: Final = 4  # moves of one path that may follow each other at once
+MOVE_PAUSE: Final = 15.0  # seconds after which it may move once more: bounds what a lying agent can make others burn
+MOVE_HOLD: Final = 30.0  # seconds after a move in which a path is not moved for being better elsewhere
+CREDIT_PATIENCE: Final = 3.0  # seconds that a new version may be without credit; its repeats come each second
+DRY_PATIENCE: Final = 6.0  # seconds that a path in use may be without credit until another route is tried
+DRY_MOST: Final = 120.0  # seconds; what the two above double to where no route helps
+LAYING_TIME: Final = 10.0  # seconds until a new version that some node has not taken is given up
+DRAINING_TIME: Final = 10.0  # seconds for open sequences to end; sources void them after SEQUENCE_TIME
+ALLOCATION_INTERVAL: Final = 30.0  # seconds between two global allocations
+ALLOCATION_GAIN: Final = 0.05  # share of the served rate that an allocation must add to be applied
+ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
+
+# --- NETCONF sessions and datastores ---
+NETCONF_MESSAGE: Final = 4 * KIB * KIB  # bytes of one message; an edit of 4,000 path entries
+NETCONF_HELLO: Final = 64 * KIB  # bytes; a router with 500 modules announces 50 KiB
+NETCONF_TAGS: Final = 1 << 17  # angle brackets of one message; an element costs some 120 bytes of memory, not its 4
+NETCONF_ATTRIBUTES: Final = 1 << 16  # equals signs of one message; likewise
+NETCONF_DEPTH: Final = 64  # nested elements of one message; the deepest of our YANG modules has 8
+NETCONF_VALUE: Final = 64 * KIB  # characters of one leaf
+NETCONF_SESSIONS: Final = 128  # open sessions of one server, over all its transports
+NETCONF_HELLO_TIME: Final = 10.0  # seconds from a session's start to the peer's hello
+NETCONF_UNSENT: Final = 256 * KIB  # bytes that a peer has not taken yet, above which it is given no more work
+NETCONF_UNREAD: Final = NETCONF_MESSAGE + 256 * KIB  # bytes received that no rpc has used yet; more ends the session
+NETCONF_EVENTS: Final = 4096  # notifications kept for replay; a subscriber that falls behind them is closed
+NETCONF_EVENT: Final = 16 * KIB  # bytes of one notification
+NETCONF_CONFIRM_TIME: Final = 600  # seconds; the default of confirm-timeout (RFC 6241 section 8.4.5.1)
+NETCONF_CONFIRM_MAX: Final = 86_400  # seconds; nobody watches a rollback for longer than a day
+NETCONF_CALLS: Final = 64  # rpcs of one client session without a reply
