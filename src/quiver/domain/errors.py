@@ -11,6 +11,8 @@
     │   ├── StorageError            503: the key database cannot write
     │   └── LimitError              503: a bounded table is full
     ├── HandshakeError              a TLS peer was refused, or refused us
+    ├── NetconfError                a NETCONF session cannot go on: framing, XML or the order of messages is broken
+    │   └── (RpcError)              one rpc is refused, as RFC 6241 appendix A says; `protocols/netconf/errors.py`
     └── RemoteError                 a peer or a device answered something wrong or nothing at all
 
 Each carries a *public message*, which may be shown to the other side, and an HTTP status. Neither ever holds
@@ -25,6 +27,7 @@ __all__ = [
     "HandshakeError",
     "KeyNotFoundError",
     "LimitError",
+    "NetconfError",
     "QuiverError",
     "RemoteError",
     "RequestError",
@@ -102,6 +105,10 @@ class HandshakeError(QuiverError):
     """A TLS handshake failed or was refused."""
 
     status = 495
+
+
+class NetconfError(QuiverError):
+    """A NETCONF session cannot go on, or one of its rpcs is refused (RFC 6241)."""
 
 
 class RemoteError(QuiverError):

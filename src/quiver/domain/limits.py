@@ -138,7 +138,6 @@ CONTROLLED_NODES: Final = 16_384  # nodes of one network; the largest mesh that 
 LINKS_PER_REPORT: Final = 1024  # links of one node; a report with more is not believed
 PATHS_PER_REPORT: Final = 65_536  # path versions at one node, likewise
 DEMANDS: Final = 65_536  # virtual links that the controller serves
-PATHS_PER_DEMAND: Final = 8  # node-disjoint paths of one virtual link; no trusted node has many more neighbours
 MARKS_KEPT: Final = 131_072  # version numbers of paths that are gone; their sources remember them too
 NAME_LENGTH: Final = 128  # characters of the name of a virtual link, a node or a link
 ON_THE_FLY: Final = 4096  # virtual links that agents' events have asked for
@@ -188,3 +187,12 @@ NETCONF_EVENT: Final = 16 * KIB  # bytes of one notification
 NETCONF_CONFIRM_TIME: Final = 600  # seconds; the default of confirm-timeout (RFC 6241 section 8.4.5.1)
 NETCONF_CONFIRM_MAX: Final = 86_400  # seconds; nobody watches a rollback for longer than a day
 NETCONF_CALLS: Final = 64  # rpcs of one client session without a reply
+
+# --- Events and links of a node ---
+EVENTS_KEPT: Final = 1024  # newest events of a run; who has missed more reads the whole state
+EXHAUSTED_PAUSE: Final = 10.0  # seconds between two events of one destination whose buffer is exhausted
+APPLICATION_PAUSE: Final = 5.0  # seconds between two events of one pair without a path; the first may have been lost
+APPLICATIONS_NOTED: Final = 4096  # pairs without a path; of more the controller hears when others have been provided for
+PAD_LOW: Final = 4  # own pad below this part of its level is low
+PAD_HIGH: Final = 2  # and above this part no longer: what lies between changes nothing
+CREDIT_DRY: Final = 1.0  # seconds without credit that was only used up, until the path counts as dry

@@ -1,0 +1,134 @@
+"""XML of strangers, read without following anything in it, and XML of our own, written the same way each time.
+
+Names are in Clark's notation everywhere, `{namespace}local`, as lxml has them.
+"""
+
+from typing import Final
+
+from lxml import etree
+
+from quiver.domain import limits
+from quiver.domain.errors import NetconfError
+
+__all__ = [
+    "BASE",
+    "LIBRARY",
+    "MONITORING",
+    "NETMOD",
+    "NOTIFICATION",
+    "YANG",
+    "Element",
+    "MalformedError",
+    "base",
+    "child",
+    "element",
+    "is_blank",
+    "local_of",
+    "namespace_of",
+    "parse",
+    "qualified",
+    "serialise",
+    "text_of",
+]
+
+Element = etree._Element  # noqa: SLF001  # lxml has no public name for the type of its elements
+
+BASE: Final = "urn:ietf:params:xml:ns:netconf:base:1.0"
+NOTIFICATION: Final = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+NETMOD: Final = "urn:ietf:params:xml:ns:netmod:notification"
+MONITORING: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+LIBRARY: Final = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
+YANG: Final = "urn:ietf:params:xml:ns:yang:1"
+
+_TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * (limits.NETCONF_DEPTH + 1) + ")")
+
+
+class MalformedError(NetconfError):
+    """Bytes that are no XML that we read (RFC 6241 section 3, appendix A: malformed-message)."""
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8",  # RFC 6241 section 3; a declaration that says otherwise changes nothing
+    )
+
+
+def parse(message: bytes) -> Element:
+    """The root of a message.
+
+    Raises:
+        MalformedError: it is no well-formed XML in UTF-8, has a document type (RFC 6241 section 3 forbids it), or more
+            elements, attributes or levels than we are ready to hold; the text says what and shows nothing of it.
+    """
+    if b"<!DOCTYPE" in message:  # refused before a parser sees it: entities can only be declared there
+        raise MalformedError("a message shall have no document type declaration")
+    if message.count(b"<") > limits.NETCONF_TAGS or message.count(b"=") > limits.NETCONF_ATTRIBUTES:
+        raise MalformedError(f"a message shall have at most {limits.NETCONF_TAGS} tags")
+    try:
+        root = etree.fromstring(message.strip(b" \t\r\n"), _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        code = getattr(error, "code", None)
+        place = getattr(error, "position", None)
+        where = f" (libxml2 code {code}, line and column {place})" if code else ""
+        reason = f"the message is no well-formed XML in UTF-8{where}"
+    else:
+        if _TOO_DEEP(root):
+            raise MalformedError(f"a message shall have at most {limits.NETCONF_DEPTH} nested elements")
+        return root
+    raise MalformedError(reason)  # outside the handler: no chain to what was parsed
+
+
+def serialise(root: Element) -> bytes:
+    """A message as it is sent: with a declaration, in UTF-8."""
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def qualified(namespace: str, local: str) -> str:
+    """A name in Clark's notation."""
+    return f"{{{namespace}}}{local}"
+
+
+def base(local: str) -> str:
+    """A name of NETCONF's own namespace."""
+    return f"{{{BASE}}}{local}"
+
+
+def namespace_of(tag: str) -> str:
+    """The namespace of a name; empty where it has none."""
+    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+
+
+def local_of(tag: str) -> str:
+    """The local part of a name."""
+    return tag.rpartition("}")[2]
+
+
+def element(tag: str, text: str | None = None, prefix: str | None = None) -> Element:
+    """A new element whose namespace is the default one, or has the given prefix."""
+    made = etree.Element(tag, nsmap={prefix: namespace_of(tag)})
+    made.text = text
+    return made
+
+
+def child(parent: Element, local: str, text: str | None = None) -> Element:
+    """A new child element in its parent's namespace."""
+    made = etree.SubElement(parent, qualified(namespace_of(parent.tag), local))
+    made.text = text
+    return made
+
+
+def text_of(leaf: Element) -> str:
+    """The characters of an element without children, as they stand there."""
+    return leaf.text or ""
+
+
+def is_blank(text: str | None) -> bool:
+    """Whether characters between elements are only white space."""
+    return not text or text.isspace()
