@@ -11,11 +11,11 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from quiver.agent.addresses import ListenAddress
 from quiver.agent.config import AgentConfig
 from quiver.domain.errors import ConfigurationError
 from quiver.identity.registry import describe
 from quiver.net import tls
+from quiver.net.addresses import ListenAddress
 
 __all__ = ["check"]
 

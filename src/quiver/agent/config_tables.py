@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from quiver.agent.addresses import Address, ListenAddress, SourceAddress
 from quiver.domain import limits
 from quiver.domain.network import LinkEntry
+from quiver.net.addresses import Address, ListenAddress, SourceAddress
 from quiver.net.tls import Credentials
 from quiver.qkd.profiles import Dialect, profile_named
 

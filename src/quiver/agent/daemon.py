@@ -10,11 +10,9 @@ from typing import Final
 
 import structlog
 
-from quiver.agent.addresses import Address
 from quiver.agent.config import AgentConfig
 from quiver.agent.engine import Engine
 from quiver.agent.figures import figures_of
-from quiver.agent.metrics_plane import MetricsPlane
 from quiver.agent.peer_client import PeerClient
 from quiver.agent.peer_plane import PeerPlane
 from quiver.agent.sae_plane import SaePlane
@@ -23,7 +21,9 @@ from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.identity.pki import write_new
 from quiver.net import tls
+from quiver.net.addresses import Address
 from quiver.net.http_server import HttpServer
+from quiver.net.metrics_plane import MetricsPlane
 from quiver.qkd.client import DeviceClient
 from quiver.store.sqlite import SqliteDatabase
 

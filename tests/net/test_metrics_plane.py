@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from quiver.agent.metrics_plane import MetricsPlane
 from quiver.domain import limits
+from quiver.net.metrics_plane import MetricsPlane
 
 
 @dataclass(frozen=True)

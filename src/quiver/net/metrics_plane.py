@@ -1,7 +1,7 @@
 """The metrics plane: `GET /metrics` for Prometheus and `GET /health` for whoever watches the process.
 
 It reads numbers when it is asked and keeps none. Labels are names of the configuration and causes; key material, key_IDs and what
-SAEs send are never among them: only the labels in `LABELS` are shown, and their number is bounded.
+SAEs send are never among them: only the labels named at its making are shown, and their number is bounded.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,8 +52,9 @@ class Sample(Protocol):
 class _Samples(Collector):
     """Samples as families of Prometheus metrics."""
 
-    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[Sample]], labels: frozenset[str]) -> None:
         self._read: Final = read
+        self._labels: Final = labels
 
     def describe(self) -> Iterator[Metric]:
         """Nothing beforehand: names come with the samples."""
@@ -68,7 +69,7 @@ class _Samples(Collector):
         families: dict[str, tuple[tuple[str, ...], CounterMetricFamily | GaugeMetricFamily]] = {}
         for count, sample in enumerate(self._read(), start=1):
             labels = tuple(sorted(sample.labels))
-            if not LABELS.issuperset(labels) or count > limits.METRIC_SAMPLES:
+            if not self._labels.issuperset(labels) or count > limits.METRIC_SAMPLES:
                 message = (
                     f"{sample.name}: labels {labels} are not allowed, or more than {limits.METRIC_SAMPLES} samples"
                 )
@@ -94,6 +95,7 @@ class MetricsPlane:
         host: address to listen on, IPv4 or IPv6.
         port: 0 for any free one.
         tls: None for plain HTTP, on a loopback or management address.
+        labels: names of labels that may be shown.
     """
 
     def __init__(
@@ -104,9 +106,10 @@ class MetricsPlane:
         host: str,
         port: int = 0,
         tls: TlsContext | None = None,
+        labels: frozenset[str] = LABELS,
     ) -> None:
         self._registry: Final = CollectorRegistry()
-        self._registry.register(_Samples(read))
+        self._registry.register(_Samples(read, labels))
         ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self._registry)
         self._health: Final = health
         self.server: Final = HttpServer(

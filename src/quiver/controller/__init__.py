@@ -1,0 +1,1 @@
+"""The SDN controller as a process: sessions with agents, its database, the northbound interface."""
