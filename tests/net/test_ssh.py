@@ -201,15 +201,12 @@ def test_a_connection_has_a_bounded_number_of_channels(loop_factory):
 def test_strangers_who_say_nothing_do_not_keep_others_out_for_longer_than_the_handshake_may_take(
     loop_factory, monkeypatch
 ):
-    monkeypatch.setattr(limits, "HANDSHAKE_TIME", 0.3)
+    monkeypatch.setattr(limits, "HANDSHAKE_TIME", 1.0)
 
     async def scene(made: Ground) -> None:
         silent = [await asyncio.open_connection(HOST, made.port) for _ in range(limits.MANAGEMENT_HANDSHAKES)]
-        while made.server.connections < len(silent):
-            await asyncio.sleep(0)
-        monkeypatch.setattr(limits, "HANDSHAKE_TIME", 10.0)
-        client = await made.client()
-        await client.close()
+        async with await made.foreign():
+            pass
         for _, writer in silent:
             writer.close()
 
@@ -233,15 +230,15 @@ def test_a_connection_ends_at_its_greatest_age(loop_factory):
 
 def test_a_peer_that_reads_nothing_is_given_up(loop_factory, monkeypatch):
     monkeypatch.setattr(limits, "STREAM_WRITE", 0.3)
-    given_up: list[BaseException] = []
+    given_up = asyncio.Event()
 
     async def flood(user: str, stream: SshStream) -> None:
         del user
         try:
             while True:
                 await stream.write(bytes(65_536))
-        except ConnectionError as error:
-            given_up.append(error)
+        except ConnectionError:
+            given_up.set()
 
     async def scene(made: Ground) -> None:
         class Deaf(asyncssh.SSHClientSession[bytes]):
@@ -250,15 +247,14 @@ def test_a_peer_that_reads_nothing_is_given_up(loop_factory, monkeypatch):
 
         async with await made.foreign() as connection:
             await connection.create_session(Deaf, subsystem="netconf", encoding=None)
-            while not given_up:
-                await asyncio.sleep(0.01)
+            await given_up.wait()
 
     play(loop_factory, scene, flood)
 
 
 def test_a_peer_with_a_huge_window_that_reads_nothing_from_its_socket_is_given_up(loop_factory, monkeypatch):
     monkeypatch.setattr(limits, "STREAM_WRITE", 0.3)
-    given_up: list[BaseException] = []
+    given_up = asyncio.Event()
     sent = 0
 
     async def flood(user: str, stream: SshStream) -> None:
@@ -268,8 +264,8 @@ def test_a_peer_with_a_huge_window_that_reads_nothing_from_its_socket_is_given_u
             while True:
                 await stream.write(bytes(65_536))
                 sent += 65_536
-        except ConnectionError as error:
-            given_up.append(error)
+        except ConnectionError:
+            given_up.set()
 
     async def scene(made: Ground) -> None:
         connection = await made.foreign()
@@ -277,8 +273,7 @@ def test_a_peer_with_a_huge_window_that_reads_nothing_from_its_socket_is_given_u
             asyncssh.SSHClientSession, subsystem="netconf", encoding=None, window=0xFFFF_FFFF
         )
         connection._transport.pause_reading()
-        while not given_up:
-            await asyncio.sleep(0.01)
+        await given_up.wait()
         assert sent < 32 * 1024 * 1024  # what both kernels hold; never what a window of 4 GiB allows
         connection.abort()
 

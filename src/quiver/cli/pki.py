@@ -65,7 +65,10 @@ def init(
     network: Annotated[str, typer.Option(help="The network's name, part of the authorities' names.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make the network's authorities: nodes (ML-DSA-65), SAEs (ECDSA P-256 and ML-DSA-65), devices (ECDSA P-256).
+    """Make the network's authorities, one group or all of them.
+
+    Nodes: ML-DSA-65. SAEs: ECDSA P-256 and ML-DSA-65. Devices: ECDSA P-256. Management: ML-DSA-65, and ECDSA P-256 for
+    programs that know no ML-DSA.
 
     Whoever holds an authority's key can make members of the network: keep it off the agents and off the controller.
     """
@@ -83,7 +86,7 @@ def init(
 def request(
     stem: Annotated[Path, typer.Argument(help="Writes STEM.key, which stays here, and STEM.csr, which travels.")],
     profile: ProfileOption,
-    identity: Annotated[str, typer.Option("--id", help="Id of the node, SAE or device.")],
+    identity: Annotated[str, typer.Option("--id", help="Id of the node, SAE, device, controller or person.")],
     host: Annotated[list[str] | None, typer.Option(help="DNS name or IP address under which it is reached.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -61,6 +61,11 @@ class Lab:
         """Bundle of the device plane."""
         return self.directory / "devices-ca.pem"
 
+    @property
+    def management_trust(self) -> tuple[Path, Path]:
+        """Bundles of the management plane, post-quantum and classical."""
+        return self.directory / "management-ca.pem", self.directory / "management-classical-ca.pem"
+
     def issue(
         self, profile_name: str, identity: str, *, hosts: Sequence[str] = LOOPBACK, days: float = CERTIFICATE_DAYS
     ) -> Credentials:

@@ -35,6 +35,11 @@ AUTHORITIES: Final[dict[str, tuple[Authority, ...]]] = {
         Authority("saes-pq-ca", PQ, "Quiver SAEs PQ CA"),
     ),
     "devices": (Authority("devices-ca", CLASSICAL, "Quiver devices CA"),),
+    # Who may configure nodes is not who may admit them. The second one is trusted where `allow_classical` is set, if at all.
+    "management": (
+        Authority("management-ca", PQ, "Quiver management CA"),
+        Authority("management-classical-ca", CLASSICAL, "Quiver classical management CA"),
+    ),
 }
 
 
@@ -50,6 +55,14 @@ class Profile:
     for_what: str
 
 
+def _users(role: Role, for_what: str) -> tuple[Profile, Profile]:
+    """Both profiles of a role on the management plane."""
+    return (
+        Profile(role, role, PQ, "management-ca", (_CLIENT,), for_what),
+        Profile(f"{role}-classical", role, CLASSICAL, "management-classical-ca", (_CLIENT,), f"{for_what}, classical"),
+    )
+
+
 PROFILES: Final[dict[str, Profile]] = {
     profile.name: profile
     for profile in (
@@ -60,6 +73,13 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("sae-pq", "sae", PQ, "saes-pq-ca", (_CLIENT,), "an SAE, post-quantum"),
         Profile("device", "device", CLASSICAL, "devices-ca", (_SERVER,), "a QKD device's KME"),
         Profile("device-client", "node", CLASSICAL, "devices-ca", (_CLIENT,), "an agent towards its devices"),
+        Profile("management", "node", PQ, "management-ca", (_SERVER,), "an agent's NETCONF server"),
+        Profile(
+            "management-classical", "node", CLASSICAL, "management-classical-ca", (_SERVER,), "the same, classical"
+        ),
+        *_users("controller", "the SDN controller towards agents"),
+        *_users("operator", "an operator"),
+        *_users("auditor", "somebody who may read and nothing else"),
     )
 }
 

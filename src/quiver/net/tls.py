@@ -35,6 +35,8 @@ __all__ = [
     "device_client",
     "device_server",
     "make_context",
+    "management_client",
+    "management_server",
     "names_of",
     "peer_client",
     "peer_facts",
@@ -88,6 +90,26 @@ def device_server(credentials: Credentials, trust: Path) -> TlsContext:
 def device_client(credentials: Credentials, trust: Path) -> TlsContext:
     """Towards a QKD device. The device's name is the host of the URL, or `.expecting(name)`."""
     return make_context(tls_policy.DEVICE_CLIENT, [credentials], [trust])
+
+
+def management_server(
+    post_quantum: Credentials, trust: Sequence[Path], *, classical: Credentials | None = None
+) -> TlsContext:
+    """The listener for controllers, operators and auditors.
+
+    Args:
+        post_quantum: ML-DSA-65.
+        trust: bundles of the management plane's authorities.
+        classical: ECDSA P-256, for clients that know no ML-DSA, which are refused without it.
+    """
+    if classical is None:
+        return make_context(tls_policy.MANAGEMENT_SERVER, [post_quantum], trust)
+    return make_context(tls_policy.MANAGEMENT_SERVER_CLASSICAL, [post_quantum, classical], trust)
+
+
+def management_client(credentials: Credentials, trust: Sequence[Path]) -> TlsContext:
+    """Towards an agent's NETCONF server. Use `.expecting(quiver_uri("node", id))`, as on the peer plane."""
+    return make_context(tls_policy.MANAGEMENT_CLIENT, [credentials], trust)
 
 
 def _is_post_quantum(credentials: Credentials) -> bool:

@@ -91,7 +91,8 @@ class Judgement:
         if not names.foreign and names.identity is None:
             return self.refuse("wrong name: the certificate has several urn:quiver: names, or a misspelt one")
         if not names.foreign and policy.roles and names.role not in policy.roles:
-            return self.refuse(f"wrong name: the certificate is a {names.role}'s, not a {policy.roles[0]}'s")
+            wanted = "'s, ".join(policy.roles)
+            return self.refuse(f"wrong name: the certificate is a {names.role}'s, not a {wanted}'s")
         if policy.roles == ("sae",) and names.sae is None:
             return self.refuse("wrong name: the certificate names no SAE (URI urn:quiver:sae:ID, or one common name)")
         return True

@@ -6,6 +6,8 @@ The rule is one: a certificate of Quiver's own authorities carries its role and 
     urn:quiver:kme:ID    an agent towards SAEs
     urn:quiver:sae:ID    an SAE
     urn:quiver:device:ID a QKD device
+    urn:quiver:controller:ID, urn:quiver:operator:ID, urn:quiver:auditor:ID
+                         who may speak NETCONF with an agent, and in which role
 
 with ID percent-encoded (RFC 3986 section 2.1) in the one form that `quiver_uri` writes. At most one such URI may stand in a
 certificate; one with several, or with one that is spelt otherwise, names nobody. Only where a certificate has *no* such URI,
@@ -26,8 +28,8 @@ from quiver.domain import limits
 
 __all__ = ["PeerFacts", "PeerNames", "Role", "key_name", "names_of", "quiver_uri"]
 
-Role = Literal["node", "kme", "sae", "device"]
-ROLES: Final[tuple[Role, ...]] = ("node", "kme", "sae", "device")
+Role = Literal["node", "kme", "sae", "device", "controller", "operator", "auditor"]
+ROLES: Final[tuple[Role, ...]] = ("node", "kme", "sae", "device", "controller", "operator", "auditor")
 _PREFIX: Final = "urn:quiver:"
 
 

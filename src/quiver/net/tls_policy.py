@@ -9,6 +9,9 @@ from quiver.net.tls_names import Role
 __all__ = [
     "DEVICE_CLIENT",
     "DEVICE_SERVER",
+    "MANAGEMENT_CLIENT",
+    "MANAGEMENT_SERVER",
+    "MANAGEMENT_SERVER_CLASSICAL",
     "PEER_CLIENT",
     "PEER_SERVER",
     "SAE_CLIENT_CLASSICAL",
@@ -70,3 +73,10 @@ SAE_CLIENT_PQ: Final = TlsPolicy("SAE", False, HYBRID, MLDSA65, STRONG_SUITES)
 
 DEVICE_SERVER: Final = TlsPolicy("device", True, "X25519:P-256", CLASSICAL_SCHEMES, ANY_SUITES, tls12=True)
 DEVICE_CLIENT: Final = replace(DEVICE_SERVER, server_side=False)
+
+# RFC 7589 with post-quantum certificates only, and with leave for classical ones beside them.
+MANAGEMENT_SERVER: Final = replace(PEER_SERVER, plane="management", roles=("controller", "operator", "auditor"))
+MANAGEMENT_SERVER_CLASSICAL: Final = replace(
+    MANAGEMENT_SERVER, groups=ANY_GROUP, schemes=f"{MLDSA65}:{CLASSICAL_SCHEMES}", suites=ANY_SUITES
+)
+MANAGEMENT_CLIENT: Final = replace(PEER_CLIENT, plane="management")
