@@ -221,9 +221,9 @@ def test_a_request_whose_sae_has_gone_is_dropped(tmp_path):
         async with running(tmp_path) as (engines, disks):
             disks["carol"].full = True  # so that the request waits
             request = asyncio.create_task(engines["alice"].ask("sae-a", ["sae-c"], 128, 4096))
-            await until(lambda: engines["alice"].node.delivery.waiting > 0)
+            await until(lambda: len(engines["alice"].node.delivery.requests) > 0)
             request.cancel()
-            await until(lambda: engines["alice"].node.delivery.waiting == 0)
+            await until(lambda: len(engines["alice"].node.delivery.requests) == 0)
 
     run(scenario)
 

@@ -3,12 +3,13 @@
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.delivery import ContainerHeader, Delivery, Request
+from quiver.domain.delivery import ContainerHeader, Delivery
 from quiver.domain.destination import Destination
 from quiver.domain.errors import QuiverError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
 from quiver.domain.records import Batch, Block, Peer, Route, Sent
 from quiver.domain.reply import Reply
+from quiver.domain.requests import Request
 from quiver.domain.source import Source
 from quiver.domain.vault import Vault
 
@@ -55,7 +56,7 @@ class Sender(_End):
     def ask(self, count: int = 1, size: int = 256, wait: float = 2.0, slaves: tuple[str, ...] = ("dora",)) -> Reply:
         reply = Reply()
         deadline = self.station.clock.now() + wait
-        self.delivery.ask(Request("alice", slaves, "d", count, size, deadline, reply))
+        self.delivery.requests.add(Request("alice", slaves, "d", count, size, deadline, reply))
         self.delivery.pump()
         return reply
 

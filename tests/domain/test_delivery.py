@@ -62,7 +62,7 @@ def test_the_master_is_not_answered_before_the_destination(both: Delivering):
     assert not reply.done
     both.carry()
     assert reply.at_once, "what it says is durable at the destination"
-    assert both.a.delivery.delivered == 1
+    assert both.a.delivery.requests.delivered == 1
 
 
 def test_a_retry_repeats_the_same_bytes_and_the_keys_are_stored_once(both: Delivering):

@@ -1,12 +1,14 @@
 """Requests that wait for pad, containers that nobody acknowledges, and what a restart makes of both."""
 
+import msgspec
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.delivery import Request
 from quiver.domain.errors import ExhaustedError, LimitError, StorageError
+from quiver.domain.events import BufferExhausted, Event, NewApplication
 from quiver.domain.messages import Announcement, Credit, Outcome
 from quiver.domain.reply import Reply
+from quiver.domain.requests import Request
 
 from .delivering import KEY, Delivering, error_of, header_of
 from .ground import KIB, TWO_RELAYS, shared_segment
@@ -32,7 +34,7 @@ def test_requests_wait_for_pad_in_order_of_arrival_and_are_refused_when_their_ti
     big = both.a.ask(count=1, size=8 * 5000)
     small = both.a.ask(wait=9)
     assert both.a.containers() == []
-    assert (both.a.delivery.waiting, both.a.delivery.deadline) == (2, both.clock.now() + 2)
+    assert (len(both.a.delivery.requests), both.a.delivery.deadline) == (2, both.clock.now() + 2)
     both.clock.advance(2)
     both.a.delivery.pump()
     assert isinstance(error_of(big), ExhaustedError)
@@ -45,29 +47,47 @@ def test_requests_wait_for_pad_in_order_of_arrival_and_are_refused_when_their_ti
 def test_a_request_of_an_sae_that_has_gone_is_dropped():
     both = Delivering(blocks=0)
     reply = both.a.ask()
-    both.a.delivery.abandon(reply)
-    assert both.a.delivery.waiting == 0
+    both.a.delivery.requests.abandon(reply)
+    assert len(both.a.delivery.requests) == 0
 
 
 def test_the_table_of_waiting_requests_is_bounded_and_refuses_the_new():
     both = Delivering(blocks=0)
     for _ in range(limits.WAITING_REQUESTS):
-        both.a.delivery.ask(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
+        both.a.delivery.requests.add(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
     with pytest.raises(LimitError):
         both.a.ask()
-    assert both.a.delivery.waiting == limits.WAITING_REQUESTS
+    assert len(both.a.delivery.requests) == limits.WAITING_REQUESTS
 
 
-def test_without_a_path_a_request_is_refused_at_once(both: Delivering):
-    with pytest.raises(ExhaustedError, match="no path leads to x"):
-        both.a.delivery.ask(Request("alice", ("xena",), "x", 1, 256, 2000.0, Reply()))
+def told(both: Delivering) -> list[Event]:
+    return [event.body for event in both.a.station.journal.events.take()]
+
+
+def test_without_a_path_a_request_waits_for_one_and_the_controller_hears_of_the_pair_once_in_a_while(both: Delivering):
+    request = Request("alice", ("xena",), "x", 1, 256, both.clock.now() + 2.0, Reply())
+    for _ in range(3):
+        both.a.delivery.requests.add(msgspec.structs.replace(request, reply=Reply()))
+    both.a.delivery.pump()
+    assert len(both.a.delivery.requests) == 3
+    assert told(both) == [NewApplication(master="alice", slave="xena", destination="x")]
+    both.clock.advance(limits.APPLICATION_PAUSE)
+    both.a.delivery.requests.add(request)
+    both.a.delivery.pump()
+    assert isinstance(request.reply.error, ExhaustedError)
+    assert request.reply.error.message == "no path leads to x"
+    assert told(both) == [
+        NewApplication(master="alice", slave="xena", destination="x"),
+        BufferExhausted(destination="x"),
+    ]
+    assert (both.a.delivery.requests.served, both.a.delivery.requests.refused) == (0, 4)
 
 
 def test_requests_that_wait_share_one_sequence():
     both = Delivering(blocks=0)
     give_credit(both)
     for _ in range(3):
-        both.a.delivery.ask(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
+        both.a.delivery.requests.add(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
     both.a.delivery.pump()
     both.a.delivery.pump()
     (item,) = both.a.station.said("announcement", "b")
@@ -84,7 +104,7 @@ def test_where_credit_covers_only_the_first_request_a_smaller_sequence_begins():
     give_credit(both)
     both.a.source.share = 100
     for _ in range(3):
-        both.a.delivery.ask(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
+        both.a.delivery.requests.add(Request("alice", ("dora",), "d", 1, 256, 2000.0, Reply()))
     both.a.delivery.pump()
     assert both.a.source.coming == 100 - limits.HASH_KEY
 
@@ -93,20 +113,20 @@ def test_the_number_of_open_containers_is_bounded(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(limits, "CONTAINERS_OPEN", 2)
     for _ in range(3):
         both.a.ask(size=64)
-    assert (len(both.a.containers()), both.a.delivery.waiting, both.a.delivery.open) == (2, 1, 2)
+    assert (len(both.a.containers()), len(both.a.delivery.requests), both.a.delivery.open) == (2, 1, 2)
     both.carry()
     both.a.delivery.pump()
-    assert (len(both.a.containers()), both.a.delivery.waiting) == (1, 0)
+    assert (len(both.a.containers()), len(both.a.delivery.requests)) == (1, 0)
 
 
 def test_the_bytes_of_open_containers_are_bounded(monkeypatch: pytest.MonkeyPatch, both: Delivering):
     monkeypatch.setattr(limits, "CONTAINER_BYTES_OPEN", 100)
     for _ in range(3):
         both.a.ask()
-    assert both.a.delivery.waiting == 1, "48 + 48 + 48 are more than 100"
+    assert len(both.a.delivery.requests) == 1, "48 + 48 + 48 are more than 100"
     both.carry()
     both.a.delivery.pump()
-    assert both.a.delivery.waiting == 0
+    assert len(both.a.delivery.requests) == 0
 
 
 def test_pad_of_containers_that_were_given_up_counts_until_the_destination_has_answered(
@@ -118,16 +138,16 @@ def test_pad_of_containers_that_were_given_up_counts_until_the_destination_has_a
     both.clock.advance(limits.CONTAINER_TIME)
     both.a.delivery.pump()
     both.a.ask()
-    assert both.a.delivery.waiting == 1, "a restart would have to skip more than it does"
+    assert len(both.a.delivery.requests) == 1, "a restart would have to skip more than it does"
     both.withdraw()
     both.a.delivery.pump()
-    assert both.a.delivery.waiting == 0
+    assert len(both.a.delivery.requests) == 0
 
 
 def test_one_container_may_be_larger_than_the_bound_if_it_is_alone(monkeypatch: pytest.MonkeyPatch, both: Delivering):
     monkeypatch.setattr(limits, "CONTAINER_BYTES_OPEN", 10)
     both.a.ask()
-    assert both.a.delivery.waiting == 0
+    assert len(both.a.delivery.requests) == 0
 
 
 # --- giving up and restarting -----------------------------------------------------------------------------------------
@@ -156,7 +176,7 @@ def test_the_answer_to_a_container_that_was_given_up_is_not_heard(both: Deliveri
     both.a.delivery.pump()
     assert waiting.on_answer is not None
     waiting.on_answer(answer)
-    assert both.a.delivery.delivered == 0
+    assert both.a.delivery.requests.delivered == 0
     both.a.station.fail("container", "d")
     both.clock.advance(limits.REPEAT_MOST)
     assert both.a.containers() == [], "nor is it repeated"

@@ -75,7 +75,7 @@ def test_a_wrong_request_is_refused_and_nothing_is_consumed(
 ):
     with pytest.raises(error, match=words):
         net.node("a").ask(master, slaves, count, size)
-    assert net.node("a").delivery.waiting == 0
+    assert len(net.node("a").delivery.requests) == 0
     assert not net.node("a").journal.urgent
 
 
@@ -127,7 +127,7 @@ def test_an_sae_that_has_gone_frees_its_place():
     net = SmallNetwork("abcd", [TWO_RELAYS], pad_along("abcd", per_link=0))
     reply = net.ask("a", "alice", "dora")
     net.node("a").abandon(reply)
-    assert net.node("a").delivery.waiting == 0
+    assert len(net.node("a").delivery.requests) == 0
 
 
 def test_a_node_that_cannot_write_refuses_what_is_under_way():

@@ -4,13 +4,14 @@ import msgspec
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.delivery import ContainerHeader, Request
+from quiver.domain.delivery import ContainerHeader
 from quiver.domain.destination import Destination
 from quiver.domain.errors import LimitError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Route
 from quiver.domain.reply import Reply
+from quiver.domain.requests import Request
 
 from .delivering import KEY, Delivering
 from .ground import KIB, bytes_of, shared_block

@@ -3,11 +3,11 @@
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.delivery import Request
 from quiver.domain.errors import KeyNotFoundError, LimitError, RequestError, UnauthorizedError
 from quiver.domain.key_ids import key_id
 from quiver.domain.messages import Outcome
 from quiver.domain.reply import Reply
+from quiver.domain.requests import Request
 from quiver.domain.secret import Secret
 
 from .delivering import Delivering, answered

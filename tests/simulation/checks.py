@@ -132,7 +132,7 @@ def tables_are_bounded(scenery: Scenery) -> list[str]:
             continue
         node = site.node
         sizes = {
-            "waiting requests": (node.delivery.waiting, LIMITS.WAITING_REQUESTS),
+            "waiting requests": (len(node.delivery.requests), LIMITS.WAITING_REQUESTS),
             "containers": (node.delivery.open, LIMITS.CONTAINERS_OPEN * len(scenery.names)),
             "batches": (len(node.vault.batches), LIMITS.UNFETCHED_BATCHES),
             "outbox": (len(node.outbox), 4096),

@@ -6,6 +6,7 @@ from quiver.agent.driver import Driver, Edges, OnReply, Transaction
 from quiver.domain import records
 from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
 from quiver.domain.errors import StorageError
+from quiver.domain.events import Event, NumberedEvent
 from quiver.domain.journal import Alarm
 from quiver.domain.network import Network
 from quiver.domain.node import Node
@@ -33,6 +34,7 @@ class Site:
         self.up = False
         self.driver: Driver | None = None
         self.alarms: list[Alarm] = []
+        self.events: list[tuple[float, Event]] = []  # of all its lives
         self.distrusted_at = float("inf")  # when it learnt first that its storage was rolled back
         self.commits = 0  # of all its lives
         self.refused = 0  # requests that a failed commit refused
@@ -52,7 +54,7 @@ class Site:
             for kind, _, body, secret in self.disk.load()
         ]
         node = Node(self.network, self.mac_key, kept, self.disk.number, self.world, self.world)
-        self.driver = Driver(node, Edges(lambda m: self.transport.send(self, m), self._call, self._alarm))
+        self.driver = Driver(node, Edges(lambda m: self.transport.send(self, m), self._call, self._alarm, self._event))
         for link in self.network.links:
             devices = self.devices[link.id]
             node.facts(link.id, DeviceFacts(key_size=8 * devices.key_bytes, most=devices.most))
@@ -99,6 +101,9 @@ class Site:
         self.alarms.append(alarm)
         if alarm.name == "rolled-back":
             self.distrusted_at = min(self.distrusted_at, self.world.now())
+
+    def _event(self, event: NumberedEvent) -> None:
+        self.events.append((self.world.now(), event.body))
 
     def _call(self, call: DeviceGet | DeviceFetch) -> None:
         devices, life = self.devices[call.link], self.life

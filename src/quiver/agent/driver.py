@@ -13,6 +13,7 @@ import msgspec
 
 from quiver.domain.collector import DeviceFetch, DeviceGet
 from quiver.domain.errors import QuiverError
+from quiver.domain.events import NumberedEvent
 from quiver.domain.journal import Alarm, AuditLine, Write
 from quiver.domain.messages import Answer, Header, Item
 from quiver.domain.node import Node
@@ -29,17 +30,19 @@ OnReply = Callable[[Reply], None]
 
 
 class Edges(msgspec.Struct):
-    """Where effects go. None of the three may call the driver before it returns.
+    """Where effects go. None of the four may call the driver before it returns.
 
     Attributes:
         send: a message to another node; `Driver.answered` or `Driver.failed` follows.
         call: a call of a device; `Node.got`, `Node.fetched` or their failures follow.
         alarm: something that an operator must hear of.
+        event: something that the controller must hear of.
     """
 
     send: Callable[[Message], None]
     call: Callable[[DeviceGet | DeviceFetch], None]
     alarm: Callable[[Alarm], None]
+    event: Callable[[NumberedEvent], None]
 
 
 class Transaction(msgspec.Struct, frozen=True):
@@ -125,6 +128,8 @@ class Driver:
         yield from late
         for alarm in self.node.journal.take_alarms():
             yield partial(self._edges.alarm, alarm)
+        for event in self.node.journal.events.take():
+            yield partial(self._edges.event, event)
         for message in self.node.messages():
             yield partial(self._edges.send, message)
         for call in self.node.calls():

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from quiver.agent import trace
@@ -28,21 +29,27 @@ from quiver.domain.errors import (
     StorageError,
     UnavailableError,
 )
+from quiver.domain.events import NumberedEvent
 from quiver.domain.journal import Alarm
 from quiver.domain.messages import Answer, Header, Item
 from quiver.domain.network import Network
 from quiver.domain.node import Node
 from quiver.domain.outbox import Message
+from quiver.domain.provision import Provision
 from quiver.domain.reply import DeliveredKey, Reply
+from quiver.domain.report import NodeReport
+from quiver.domain.reporting import report
 from quiver.net.log import place_of
 from quiver.qkd.device import Device
 from quiver.store.database import KeyDatabase
 
-__all__ = ["Engine", "SystemClock", "SystemEntropy"]
+__all__ = ["Engine", "Hear", "SystemClock", "SystemEntropy"]
 
 T = TypeVar("T")
 
 _log = structlog.get_logger("quiver.agent.engine")
+Hear = Callable[[str, NumberedEvent], None]
+"""Takes the run of the node, which begins anew whenever the node does, and an event of it."""
 _SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks for
 
 
@@ -101,6 +108,8 @@ class Engine:
         self._waiting: Final[set[asyncio.Future[object]]] = set()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._tracing: Final = _log.is_enabled_for(logging.DEBUG)
+        self._hearers: Final[list[Hear]] = []
+        self._provision = Provision()
         self.alarms: Final[dict[str, int]] = {}
         self.commits = 0
         self.restarts = 0
@@ -122,6 +131,23 @@ class Engine:
     def trouble(self) -> str | None:
         """What keeps the node from working; None while all is well."""
         return "the key database of this KME cannot be used now" if self._driver is None else None
+
+    def report(self) -> NodeReport:
+        """What the node tells its controller and its operators, now.
+
+        Raises:
+            StorageError: there is no node now.
+        """
+        return report(self.node, self._provision)
+
+    def listen(self, hear: Hear) -> Callable[[], None]:
+        """Tell `hear` of each event of the node from now on, in order. It is called in the loop and must not raise.
+
+        Returns:
+            What ends it.
+        """
+        self._hearers.append(hear)
+        return lambda: self._hearers.remove(hear)
 
     async def reconfigure(self, network: Network) -> None:
         """Take over other paths, another directory or another time to wait, while everything goes on.
@@ -257,6 +283,7 @@ class Engine:
             lambda message: self._start(self._send(message, life)),
             lambda call: self._start(self._devices.call(call, life)),
             self._alarm,
+            lambda event: self._tell(node.run, event),
         )
         self._driver = Driver(node, edges)
         for link, device_facts in self._devices.facts.items():
@@ -335,6 +362,12 @@ class Engine:
             self._put(lambda driver: driver.failed(message), life)
         else:
             self._put(lambda driver: driver.answered(message, header, answers), life)
+
+    def _tell(self, run: str, event: NumberedEvent) -> None:
+        facts = msgspec.to_builtins(event.body)
+        _log.info("node event", what=facts.pop("event"), number=event.sequence, **facts)
+        for hear in list(self._hearers):
+            hear(run, event)
 
     def _alarm(self, alarm: Alarm) -> None:
         self.alarms[alarm.name] = self.alarms.get(alarm.name, 0) + 1

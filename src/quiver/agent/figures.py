@@ -46,6 +46,9 @@ ABOUT: Final = {
     "block_hash_key_bytes": "hash keys of the ready blocks, shared out by bytes: the part that is for pad not taken yet",
     "path_credit_bytes": "pad that the source may take now; 0 says that the path is not whole, or dry",
     "sequences_open": "sequences without an outcome at the source",
+    "requests_served": "requests of SAEs for new keys that got them",
+    "requests_refused": "requests of SAEs for new keys that got 503",
+    "events": "events of the node in its present run",
     "keys_delivered": "keys that master SAEs were answered with",
     "requests_waiting": "requests of SAEs that wait for pad",
     "containers_open": "containers of keys without an outcome",
@@ -62,6 +65,9 @@ COUNTERS: Final = frozenset(
         "link_check_bytes",
         "pad_burned_bytes",
         "keys_delivered",
+        "requests_served",
+        "requests_refused",
+        "events",
     }
 )
 
@@ -84,8 +90,11 @@ def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
     yield "up", 1, {}
     yield from _pads(node)
     yield from _paths(node)
-    yield "keys_delivered", node.delivery.delivered, {}
-    yield "requests_waiting", node.delivery.waiting, {}
+    yield "events", node.journal.events.sequence, {}
+    yield "requests_served", node.delivery.requests.served, {}
+    yield "requests_refused", node.delivery.requests.refused, {}
+    yield "keys_delivered", node.delivery.requests.delivered, {}
+    yield "requests_waiting", len(node.delivery.requests), {}
     yield "containers_open", node.delivery.open, {}
     yield "batches_unfetched", len(node.vault.batches), {}
 

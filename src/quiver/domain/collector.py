@@ -99,7 +99,8 @@ class Collector:
         self._announced_at: Final[dict[str, float]] = {}
         self._seen: Final = sorted(seen, key=lambda record: record.order)
         self._fingerprints: Final = {mark for record in self._seen for mark in record.fingerprints}
-        self.failures = 0
+        self.failures = 0  # of *Get key* in a row
+        self.refusals = 0  # of all calls, since the start
 
     @property
     def _pads(self) -> dict[str, Segment]:
@@ -173,6 +174,7 @@ class Collector:
         """The device has refused *Get key*, or did not answer: ask again later, less and less often."""
         self._getting = False
         self.failures += 1
+        self.refusals += 1
         now = self._context.clock.now()
         self._pause_until = now + self._pause
         self._pause = min(2 * self._pause, limits.REPEAT_MOST)
@@ -281,6 +283,7 @@ class Collector:
 
     def fetch_failed(self, name: str, *, again: bool) -> None:
         """The device did not hand the keys out: ask again while the time allows (a fresh key may be late), or void it."""
+        self.refusals += 1
         fetch = self._fetches.get(name)
         if fetch is None:
             return

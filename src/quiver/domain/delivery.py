@@ -16,14 +16,14 @@ import msgspec
 
 from quiver.domain import check, key_ids, limits
 from quiver.domain.context import Context
-from quiver.domain.errors import ExhaustedError, LimitError, QuiverError
+from quiver.domain.errors import ExhaustedError, QuiverError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
 from quiver.domain.records import Peer, Sent
-from quiver.domain.reply import Reply
+from quiver.domain.requests import Request, Requests
 from quiver.domain.secret import Secret
 from quiver.domain.source import Source
 
-__all__ = ["ContainerHeader", "Delivery", "Request"]
+__all__ = ["ContainerHeader", "Delivery"]
 
 
 class ContainerHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,33 +46,6 @@ class ContainerHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
     size: int
     paths: dict[str, tuple[str, list[tuple[int, int, int]]]]
-
-
-class Request(msgspec.Struct, eq=False):
-    """One request for new keys.
-
-    Attributes:
-        size: bits of each key, a multiple of 8.
-        deadline: until then it waits for pad.
-    """
-
-    master: str
-    slaves: tuple[str, ...]
-    destination: str
-    count: int
-    size: int
-    deadline: float
-    reply: Reply
-
-    @property
-    def key_bytes(self) -> int:
-        """Bytes of all its keys together."""
-        return self.count * self.size // 8
-
-    @property
-    def pad_bytes(self) -> int:
-        """Bytes of pad that its container takes from each path."""
-        return self.key_bytes + limits.TAG
 
 
 class _Flight(msgspec.Struct, eq=False):
@@ -105,31 +78,13 @@ class Delivery:
         self._context: Final = context
         self._sources: Final = sources
         self._peer: Final = peer
-        self.delivered = 0  # keys that masters were answered with, since the start
-        self._waiting: list[Request] = []
+        self.requests: Final = Requests(context, sources)
         self._flights: Final[dict[str, _Flight]] = {}  # Sent.id → its container
         self._sent: Final = {record.id: record for record in sent}
         for record in self._sent.values():
             self._tell_withdrawn(record, keep_stored=not record.withdrawing)
 
     # --- requests -------------------------------------------------------------------------------------------------
-
-    def ask(self, request: Request) -> None:
-        """Take a request; it is served by the next `pump`.
-
-        Raises:
-            LimitError: too many wait already.
-            ExhaustedError: no path leads to the destination.
-        """
-        if not any(self._paths_to(request.destination)):
-            raise ExhaustedError(f"no path leads to {request.destination}")
-        if len(self._waiting) >= limits.WAITING_REQUESTS:
-            raise LimitError("too many requests wait for keys")
-        self._waiting.append(request)
-
-    def abandon(self, reply: Reply) -> None:
-        """The SAE has gone: its request is dropped, if it still waits."""
-        self._waiting = [request for request in self._waiting if request.reply is not reply]
 
     def _paths_to(self, destination: str) -> Iterable[Source]:
         return (source for source in self._sources.values() if source.entry.destination == destination)
@@ -138,12 +93,11 @@ class Delivery:
         """Serve what can be served, in order of arrival; begin sequences for the rest; give up what is late."""
         now = self._context.clock.now()
         stuck: dict[str, None] = {}  # in order of arrival: who waits longest primes first
-        for request in list(self._waiting):
+        for request in self.requests:
             if request.destination not in stuck and self._serve(request):
-                self._waiting.remove(request)
+                self.requests.take(request)
             elif request.deadline <= now:
-                self._waiting.remove(request)
-                request.reply.refuse(ExhaustedError(f"no key for {request.destination} within the time to wait"))
+                self.requests.exhaust(request)
             else:
                 stuck[request.destination] = None  # first come, first served
         for destination in stuck:
@@ -153,7 +107,7 @@ class Delivery:
 
     def _prime(self, destination: str) -> None:
         """Begin a sequence for the requests that wait, together; concurrent requests share it."""
-        waiting = [request.pad_bytes for request in self._waiting if request.destination == destination]
+        waiting = [request.pad_bytes for request in self.requests if request.destination == destination]
         candidates = sorted(self._paths_to(destination), key=lambda source: -source.credit)
         available = sum(source.coming for source in candidates)
         available += max((source.ready for source in candidates), default=0)
@@ -242,8 +196,7 @@ class Delivery:
             return
         expected = check.acknowledge(flight.hash_key, flight.digest, Outcome.STORED)
         if answer.outcome is Outcome.STORED and hmac.compare_digest(answer.ack, expected):
-            request.reply.grant(sent.batch, flight.key, request.count, at_once=True)
-            self.delivered += request.count
+            self.requests.grant(request, sent.batch, flight.key)
             for source in flight.sources:
                 source.wrong_tags = source.refusals = 0
             self._end(flight)
@@ -258,9 +211,9 @@ class Delivery:
         self._account(sent, f"container-{answer.outcome.value}")
         self._withdraw(flight)
         if wrong and request.deadline > self._context.clock.now():
-            self._waiting.insert(0, request)  # with fresh keys under a fresh batch id
+            self.requests.put_back(request)  # with fresh keys under a fresh batch id
         else:
-            request.reply.refuse(ExhaustedError(f"{request.destination} refused the keys"))
+            self.requests.refuse(request, ExhaustedError(f"{request.destination} refused the keys"))
 
     def _rest(self, flight: _Flight) -> None:
         """The destination does not take containers now: some in a row, and the path rests, so that no pad is poured away."""
@@ -286,7 +239,7 @@ class Delivery:
         self._context.outbox.cancel(flight.request.destination, Container.kind, flight.sent.id)
         self._account(flight.sent, "container-timeout")
         self._withdraw(flight)
-        flight.request.reply.refuse(error)
+        self.requests.refuse(flight.request, error)
 
     def _withdraw(self, flight: _Flight) -> None:
         flight.sent.withdrawing = True
@@ -347,7 +300,7 @@ class Delivery:
         for flight in list(self._open_to(destination)):
             self._context.outbox.cancel(destination, Container.kind, flight.sent.id)
             self._end(flight)
-            flight.request.reply.refuse(ExhaustedError(f"{destination} cannot tell what became of the keys"))
+            self.requests.refuse(flight.request, ExhaustedError(f"{destination} cannot tell what became of the keys"))
         for sent in [sent for sent in self._sent.values() if sent.destination == destination]:
             self._context.outbox.cancel(destination, Withdrawal.kind, sent.id)
             if not sent.withdrawing:
@@ -357,14 +310,10 @@ class Delivery:
     @property
     def deadline(self) -> float | None:
         """When the first request or container is given up; None where there is none."""
-        moments = [request.deadline for request in self._waiting]
-        moments += [flight.deadline for flight in self._flights.values()]
+        moments = [flight.deadline for flight in self._flights.values()]
+        if (first := self.requests.deadline) is not None:
+            moments.append(first)
         return min(moments, default=None)
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for pad."""
-        return len(self._waiting)
 
     @property
     def open(self) -> int:
@@ -373,9 +322,9 @@ class Delivery:
 
     def stop(self, error: QuiverError) -> None:
         """Refuse every request that is under way, as when the node can no longer write."""
-        for request in [*self._waiting, *(flight.request for flight in self._flights.values())]:
-            request.reply.refuse(error)
-        self._waiting.clear()
+        self.requests.stop(error)
+        for flight in self._flights.values():
+            self.requests.refuse(flight.request, error)
 
 
 def _pad_of(sent: Sent) -> int:

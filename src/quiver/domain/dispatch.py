@@ -157,6 +157,8 @@ class Dispatch:
     # --- link pads ------------------------------------------------------------------------------------------------
 
     def _heartbeat(self, sender: str, _header: Header, item: Heartbeat) -> Answer:
+        if sender in self._context.pads:
+            self._context.pads[sender].theirs = item.level
         wanted = min(item.wanted, self._paths.spare.get(sender, 0))
         while sender in self._context.pads and wanted > 0:
             segment = self._context.pads[sender].untouched()

@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 
 from quiver.domain import records
+from quiver.domain.event_log import EventLog
+from quiver.domain.events import RaisedAlarm
 from quiver.domain.records import Burned, Record
 from quiver.domain.secret import Secret
 
@@ -50,7 +52,14 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The writes, audit lines and alarms since the last commit."""
+    """The writes, audit lines, alarms and events since the last commit.
+
+    Attributes:
+        burned: the account of all pad.
+        urgent: whether something has to become durable before anything leaves.
+        events: what has happened in this run; nothing of it needs a commit.
+        alarmed: name → times raised in this run.
+    """
 
     def __init__(self, burned: Burned) -> None:
         self._records: dict[tuple[str, str], Record | None] = {}
@@ -60,6 +69,8 @@ class Journal:
         self._alarms: list[Alarm] = []
         self.burned: Final = burned
         self.urgent = False
+        self.events: Final = EventLog()
+        self.alarmed: Final[dict[str, int]] = {}
 
     def put(self, record: Record, *, secret: bool = False, lazy: bool = False) -> None:
         """Note that a record is new or changed; `secret` says that its secret is new too."""
@@ -96,7 +107,10 @@ class Journal:
         self.urgent = True
 
     def alarm(self, name: str, **facts: str | int) -> None:
-        """Tell the operator, and note it as a security event."""
+        """Tell the operator, and note it as a security event; of one name and one commit the first is an event too."""
+        if all(alarm.name != name for alarm in self._alarms):
+            self.events.note(RaisedAlarm(name=name, about={fact: str(value) for fact, value in facts.items()}))
+        self.alarmed[name] = self.alarmed.get(name, 0) + 1
         self._alarms.append(Alarm(name, facts))
         self.audit(name, **facts)
 

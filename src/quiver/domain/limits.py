@@ -156,7 +156,9 @@ ADOPT_TIME: Final = 5.0  # seconds that it then waits for them to be stamped and
 DOUBT_TIME: Final = 3.0  # seconds in which a second agent must confirm a higher term
 DOUBTS: Final = 3  # claims of one agent that nobody confirmed, until its claims are not heard any more
 RATE_LIFE: Final = 30.0  # seconds: an older sample of a rate weighs 1/e
-FLAP_HALF_LIFE: Final = 30.0  # seconds in which the penalty of a link that came and went is halved (RFC 2439 section 4.2)
+FLAP_HALF_LIFE: Final = (
+    30.0  # seconds in which the penalty of a link that came and went is halved (RFC 2439 section 4.2)
+)
 FLAP_CUTOFF: Final = 2.5  # penalty from which on such a link is avoided: the third loss within half a minute
 FLAP_REUSE: Final = 1.0  # penalty below which it is used again
 MOVE_BURST: Final = 4  # moves of one path that may follow each other at once
@@ -192,7 +194,19 @@ NETCONF_CALLS: Final = 64  # rpcs of one client session without a reply
 EVENTS_KEPT: Final = 1024  # newest events of a run; who has missed more reads the whole state
 EXHAUSTED_PAUSE: Final = 10.0  # seconds between two events of one destination whose buffer is exhausted
 APPLICATION_PAUSE: Final = 5.0  # seconds between two events of one pair without a path; the first may have been lost
-APPLICATIONS_NOTED: Final = 4096  # pairs without a path; of more the controller hears when others have been provided for
+APPLICATIONS_NOTED: Final = (
+    4096  # pairs without a path; of more the controller hears when others have been provided for
+)
 PAD_LOW: Final = 4  # own pad below this part of its level is low
 PAD_HIGH: Final = 2  # and above this part no longer: what lies between changes nothing
 CREDIT_DRY: Final = 1.0  # seconds without credit that was only used up, until the path counts as dry
+
+# --- Model of a node (YANG); `quiver-kms.yang` states the same numbers, and a test compares the two ---
+MODEL_LINKS: Final = 1024  # QKD links of one node, and neighbours; the largest sites planned have some 20
+MODEL_ENTRIES: Final = 4096  # path entries written to one node; at most two versions of a path
+MODEL_PATHS: Final = 16_384  # path versions that a node tells of, retired ones included; likewise marks
+MODEL_NODES: Final = 16_384  # addresses in one node's directory; more than any network simulated
+MODEL_SAES: Final = 65_536  # SAEs in one node's directory; likewise pairs
+MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are some 30
+MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
+MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it

@@ -156,3 +156,7 @@ class Network(msgspec.Struct, frozen=True):
     def neighbours(self) -> tuple[str, ...]:
         """Nodes at the other ends of the links, each once, in order of the links."""
         return tuple(dict.fromkeys(link.neighbour for link in self.links))
+
+    def level(self, neighbour: str) -> int:
+        """Bytes of own pad towards a neighbour after which this end stops collecting, over all links to it."""
+        return sum(link.level for link in self.links if link.neighbour == neighbour)

@@ -18,7 +18,7 @@ import msgspec
 from quiver.domain import limits
 from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceGet, QkdKey
 from quiver.domain.context import Context
-from quiver.domain.delivery import Delivery, Request
+from quiver.domain.delivery import Delivery
 from quiver.domain.dispatch import Dispatch
 from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, UnauthorizedError, UnavailableError
 from quiver.domain.holdings import Holdings
@@ -32,6 +32,7 @@ from quiver.domain.paths import Paths
 from quiver.domain.ports import Clock, Entropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
 from quiver.domain.reply import Reply
+from quiver.domain.requests import Request
 from quiver.domain.secret import Secret
 from quiver.domain.vault import Vault
 
@@ -101,6 +102,7 @@ class Node:
         )
         peers = {peer.node: peer for peer in _of(Peer, kept)}
         self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
+        self.run: Final = self.meeting.run  # names this start of the node: its counters and events begin anew
         self.paths: Final = Paths(self.context, kept)
         self.vault: Final = Vault(self.context, self.paths.destinations, self.meeting.peer, _of(Batch, kept))
         self.delivery: Final = Delivery(self.context, self.paths.sources, self.meeting.peer, _of(Sent, kept))
@@ -218,9 +220,9 @@ class Node:
         if not 1 <= count <= limits.KEYS_PER_REQUEST or request.key_bytes > limits.KEY_BYTES_PER_REQUEST or size % 8:
             raise RequestError("number or size is out of range")
         if directory.homes[slaves[0]] == self.network.node:
-            self.vault.store_local(request)
+            self.delivery.requests.serve_local(request, self.vault.store_local)
         else:
-            self.delivery.ask(request)
+            self.delivery.requests.add(request)
         return request.reply
 
     def _destination(self, master: str, slaves: Sequence[str]) -> str:
@@ -239,7 +241,7 @@ class Node:
 
     def abandon(self, reply: Reply) -> None:
         """The SAE has gone: its request, if it still waits, is dropped."""
-        self.delivery.abandon(reply)
+        self.delivery.requests.abandon(reply)
 
     def fetch(self, caller: str, master: str, key_ids: Sequence[str]) -> Reply:
         """Keys for a slave by their key_IDs, all or none (ETSI GS QKD 014 clause 5.4); leaves after the commit.

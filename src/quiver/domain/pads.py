@@ -39,6 +39,7 @@ class LinkPads:
         self.segments: Final = {segment.segment: segment for segment in segments}
         self.allocated = 0  # bytes, since the start
         self.accepted = 0  # bytes, since the start
+        self.theirs = 0  # bytes that the neighbour may still allocate, as it said last
         self.collected: Final[dict[str, int]] = {}  # link → bytes made usable since the start, checks included
         self.checked: Final[dict[str, int]] = {}  # link → bytes that checks have spent of them
         self._open: dict[str, int] = {}  # segment → announcements of its ranges without an answer

@@ -14,6 +14,8 @@ from quiver.domain.context import Context
 from quiver.domain.credit import Claim, divide
 from quiver.domain.destination import Destination
 from quiver.domain.errors import ConfigurationError
+from quiver.domain.event_log import Gauge
+from quiver.domain.events import PadHigh, PadLow
 from quiver.domain.messages import Credit
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Block, Part, Record, Relayed, Route
@@ -47,6 +49,7 @@ class Paths:
         self._stirred = True
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
+        self._gauges: Final[dict[str, Gauge]] = {}  # neighbour → whether own pad is low
         kept: Final[dict[str, list[Record]]] = {}
         for record in records:
             if isinstance(record, Route):
@@ -147,6 +150,15 @@ class Paths:
         for known in gone[: -limits.ROUTES_KEPT]:
             self._context.journal.delete(self._routes.pop(known), lazy=True)
 
+    def retired(self, key: str) -> bool:
+        """Whether a version is no longer configured."""
+        return key in self._retired
+
+    @property
+    def known(self) -> list[PathEntry]:
+        """All versions of which marks are kept, those that are gone included."""
+        return [route.entry for route in self._routes.values()]
+
     def contacts(self) -> set[str]:
         """Nodes, beside the neighbours, with which this node exchanges messages of its paths."""
         found: set[str] = set()
@@ -225,12 +237,20 @@ class Paths:
             needed = sum(claim.need for claim in own)
             self.wanted[neighbour] = max(0, needed - pads.owned)
             self.spare[neighbour] = max(0, pads.owned - needed)
+            self._watch_level(neighbour, pads.owned)
             fair.update(divide(pads.owned, own))
             free = pads.owned - sum(bound.get(claim.key, 0) for claim in own)
             extra.update(divide(max(0, free), [_beyond(claim, bound.get(claim.key, 0)) for claim in own]))
         for key, source in self.sources.items():
             source.share = extra.get(key, 0)
         return fair, extra
+
+    def _watch_level(self, neighbour: str, own: int) -> None:
+        level = self._context.network.level(neighbour)
+        gauge = self._gauges.setdefault(neighbour, Gauge())
+        if gauge.turned(own, level / limits.PAD_LOW, level / limits.PAD_HIGH):
+            event = PadLow if gauge.low else PadHigh
+            self._context.journal.events.note(event(neighbour=neighbour, own=own, level=level))
 
     def _tell(self, entry: PathEntry, limit: int, *, repeat: bool) -> bool:
         if not repeat and self._granted.get(entry.key) == limit:

@@ -15,6 +15,7 @@ import msgspec
 from quiver.domain import limits
 from quiver.domain.context import Context
 from quiver.domain.credit import Claim, Held
+from quiver.domain.events import PathPrimed
 from quiver.domain.intervals import Intervals
 from quiver.domain.messages import Announcement, Answer, Credit, Floor, Outcome
 from quiver.domain.network import PathEntry
@@ -81,6 +82,7 @@ class Source:
         self._busy_until = 0.0
         self.superseded = False  # a newer version of the path holds credit
         self.retiring = False  # the version is no longer configured; its ready blocks are used up
+        self.primed = False  # a block of it has become ready in this run
         for length in route.open.values():
             context.journal.burn("restart", length)
         route.open.clear()
@@ -229,6 +231,9 @@ class Source:
         self._unused += block.length - block.used.size
         self._sort()
         self._context.journal.put(block, secret=True)
+        if not self.primed:
+            self.primed = True
+            self._context.journal.events.note(PathPrimed(path=self.entry.key))
         return Outcome.DONE
 
     def void(self, sequence: int, cause: str) -> None:

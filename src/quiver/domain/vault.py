@@ -16,12 +16,13 @@ import msgspec
 
 from quiver.domain import check, key_ids, limits
 from quiver.domain.context import Context
-from quiver.domain.delivery import ContainerHeader, Request
+from quiver.domain.delivery import ContainerHeader
 from quiver.domain.destination import Destination
 from quiver.domain.errors import KeyNotFoundError, LimitError, RequestError, UnauthorizedError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
 from quiver.domain.records import Batch, Block, Peer
 from quiver.domain.reply import DeliveredKey, Reply
+from quiver.domain.requests import Request
 from quiver.domain.secret import Secret
 
 __all__ = ["Vault"]
