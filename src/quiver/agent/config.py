@@ -57,24 +57,21 @@ saes = { sae-1 = "alice", sae-2 = "carol" }
 permitted = [["sae-1", "sae-2"]]
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from quiver.agent.config_tables import (
     DeliveryTable,
     DeviceTable,
     DirectoryTable,
     LinkTable,
-    LogTable,
-    MetricsTable,
     NodeTable,
     PeerTable,
     SaeTable,
-    Table,
 )
 from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.domain.network import Directory, Network, PathEntry
+from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
 from quiver.net.tls import quiver_uri
 from quiver.protocols.etsi014_urls import check_sae_id
 from quiver.protocols.toml import decode_toml
@@ -131,15 +128,7 @@ def read_agent(path: Path) -> AgentConfig:
     Raises:
         ConfigurationError: the file cannot be read, or as `parse_agent`; it names the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no UTF-8"
-        raise ConfigurationError(f"{path}: {reason}") from None
-    try:
-        return parse_agent(text, path.resolve().parent)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error.message}") from None
+    return read_config(path, parse_agent)
 
 
 def parse_agent(text: str, base: Path) -> AgentConfig:
@@ -149,7 +138,7 @@ def parse_agent(text: str, base: Path) -> AgentConfig:
         ConfigurationError: it is no TOML, a key is unknown, missing or out of range, or what it says contradicts itself; it
             names the key.
     """
-    config = decode_toml(text, AgentConfig, _hook(base))
+    config = decode_toml(text, AgentConfig, path_hook(base))
     _check_names(config)
     _check_links(config)
     if (config.sae.certificate is None) != (config.sae.private_key is None):
@@ -158,16 +147,6 @@ def parse_agent(text: str, base: Path) -> AgentConfig:
         raise ConfigurationError("sae.certificate: missing; only with require_pq = true it may be left out")
     config.network()
     return config
-
-
-def _hook(base: Path) -> Callable[[type, Any], Any]:
-    def make(kind: type, value: Any) -> Any:  # noqa: ANN401  # msgspec's own signature
-        if not isinstance(value, str) or not value:
-            message = "Expected a text that is not empty"
-            raise ValueError(message)
-        return base / value if kind is Path else kind(value)
-
-    return make
 
 
 def _check_names(config: AgentConfig) -> None:

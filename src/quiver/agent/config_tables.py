@@ -1,7 +1,7 @@
 """The tables of an agent's configuration. `quiver.agent.config` shows a whole file."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -9,6 +9,7 @@ from msgspec import Meta
 from quiver.domain import limits
 from quiver.domain.network import LinkEntry
 from quiver.net.addresses import Address, ListenAddress, SourceAddress
+from quiver.net.config_file import Table
 from quiver.net.tls import Credentials
 from quiver.qkd.profiles import Dialect, profile_named
 
@@ -18,17 +19,10 @@ __all__ = [
     "DirectoryTable",
     "LinkDevice",
     "LinkTable",
-    "LogTable",
-    "MetricsTable",
     "NodeTable",
     "PeerTable",
     "SaeTable",
-    "Table",
 ]
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file."""
 
 
 class NodeTable(Table, frozen=True, kw_only=True):
@@ -91,22 +85,10 @@ class DeviceTable(Table, frozen=True, kw_only=True):
         return Credentials(self.certificate, self.private_key)
 
 
-class MetricsTable(Table, frozen=True, kw_only=True):
-    """The metrics plane."""
-
-    listen: ListenAddress
-
-
 class DeliveryTable(Table, frozen=True, kw_only=True):
     """How SAEs are served."""
 
     wait: Annotated[float, Meta(ge=0, le=limits.DELIVERY_WAIT_MAX)] = limits.DELIVERY_WAIT
-
-
-class LogTable(Table, frozen=True, kw_only=True):
-    """What is logged."""
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
 class LinkDevice(Table, frozen=True, kw_only=True):
@@ -148,6 +130,6 @@ class LinkTable(Table, frozen=True, kw_only=True):
 class DirectoryTable(Table, frozen=True, kw_only=True):
     """Node → peer address, SAE → home node, permitted pairs of SAEs."""
 
-    nodes: dict[str, Address] = {}
-    saes: dict[str, str] = {}
+    nodes: dict[str, Address] = msgspec.field(default_factory=dict)
+    saes: dict[str, str] = msgspec.field(default_factory=dict)
     permitted: tuple[tuple[str, str], ...] = ()
