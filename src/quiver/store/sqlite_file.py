@@ -1,7 +1,7 @@
-"""The file of a SQLite key database: who may open it, how it is opened, and what tables it has.
+"""The file of a SQLite database: who may open it, how it is opened, and what tables a key database has.
 
-It belongs to this process's user, nobody else can read it, and no second process can open it while this one has it. A
-record's secret has a row of its own beside the record's: a change of a mark then writes a page, not the whole pad.
+It belongs to this process's user, nobody else can read it, and no second process can open it while this one has it. In a key
+database a record's secret has a row of its own beside the record's: a change of a mark then writes a page, not the whole pad.
 """
 
 import contextlib
@@ -17,12 +17,10 @@ import msgspec
 from quiver.domain.errors import ConfigurationError, StorageError
 from quiver.domain.records import RECORDS
 
-__all__ = ["SCHEMA", "SQL", "DatabaseFile", "KindSql", "storage_error"]
+__all__ = ["KEY_DATABASE", "SCHEMA", "SQL", "DatabaseFile", "KindSql", "Layout", "storage_error"]
 
 SCHEMA: Final = 1
 """Version of the tables; a file with a higher one is of a newer Quiver and is left alone."""
-
-_APPLICATION: Final = 0x5176_4B44  # "QvKD" in the file's header: this file is ours
 
 _PRAGMAS: Final = (
     "temp_store = MEMORY",  # no copy of a secret in a temporary file
@@ -35,13 +33,36 @@ _PRAGMAS: Final = (
     "cache_size = -16384",  # KiB
 )
 
-_TABLES: Final = {
-    "meta": "(one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL, number INTEGER NOT NULL)",
-    "audit": "(line INTEGER PRIMARY KEY, number INTEGER NOT NULL, time REAL NOT NULL, event TEXT NOT NULL,"
-    " facts BLOB NOT NULL)",
-    **{f"record_{kind}": "(id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL)" for kind in RECORDS},
-    **{f"secret_{kind}": "(id TEXT NOT NULL PRIMARY KEY, secret BLOB NOT NULL)" for kind in RECORDS},
-}
+_META: Final = "(one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL, number INTEGER NOT NULL)"
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind of database a file holds.
+
+    Attributes:
+        what: its name in messages.
+        application: number in the file's header by which it is known as ours.
+        schema: version of the tables; a file with a higher one is of a newer Quiver and is left alone.
+        tables: name → columns, beside `meta`, which holds version and commit number.
+    """
+
+    what: str
+    application: int
+    schema: int
+    tables: dict[str, str]
+
+
+KEY_DATABASE: Final = Layout(
+    what="key database",
+    application=0x5176_4B44,  # "QvKD"
+    schema=SCHEMA,
+    tables={
+        "audit": "(line INTEGER PRIMARY KEY, number INTEGER NOT NULL, time REAL NOT NULL, event TEXT NOT NULL,"
+        " facts BLOB NOT NULL)",
+        **{f"record_{kind}": "(id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL)" for kind in RECORDS},
+        **{f"secret_{kind}": "(id TEXT NOT NULL PRIMARY KEY, secret BLOB NOT NULL)" for kind in RECORDS},
+    },
+)
 
 
 class KindSql(msgspec.Struct, frozen=True):
@@ -73,6 +94,7 @@ class KindSql(msgspec.Struct, frozen=True):
 
 SQL: Final = {kind: KindSql.of(kind) for kind in RECORDS}
 """Kind → its statements."""
+_STATEMENTS: Final = 8 * len(SQL)  # that SQLite keeps prepared
 
 
 class DatabaseFile:
@@ -80,20 +102,22 @@ class DatabaseFile:
 
     Args:
         path: the file. It is made (0600) where it is not there, and so is its directory (0700).
+        layout: what it holds.
 
     Raises:
         ConfigurationError: others may read the file or its directory, another process uses it, or it is no plain file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Layout = KEY_DATABASE) -> None:
         self.path: Final = path.absolute()
+        self.layout: Final = layout
         self._lock = -1
         try:
             self._lock = self._hold()
             self._check()
         except OSError as error:
             self.close()
-            raise ConfigurationError(f"key database {self.path}: {error.strerror}") from None
+            raise ConfigurationError(f"{self.layout.what} {self.path}: {error.strerror}") from None
         except ConfigurationError:
             self.close()
             raise
@@ -103,24 +127,24 @@ class DatabaseFile:
         directory = self.path.parent
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
-            raise ConfigurationError(f"key database: others may enter {directory}; chmod 700 it")
+            raise ConfigurationError(f"{self.layout.what}: others may enter {directory}; chmod 700 it")
         held = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(held)
-            raise ConfigurationError(f"key database {self.path}: another process uses it") from None
+            raise ConfigurationError(f"{self.layout.what} {self.path}: another process uses it") from None
         return held
 
     def _check(self) -> None:
         """Refuse a file that is not this user's own; make a new file's name durable."""
         found = os.fstat(self._lock)
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError(f"key database {self.path}: no plain file")
+            raise ConfigurationError(f"{self.layout.what} {self.path}: no plain file")
         if stat.S_IMODE(found.st_mode) & 0o077:
-            raise ConfigurationError(f"key database {self.path}: others may read it; chmod 600 it")
+            raise ConfigurationError(f"{self.layout.what} {self.path}: others may read it; chmod 600 it")
         if found.st_uid != os.geteuid():
-            raise ConfigurationError(f"key database {self.path}: belongs to another user")
+            raise ConfigurationError(f"{self.layout.what} {self.path}: belongs to another user")
         directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
@@ -150,7 +174,7 @@ class DatabaseFile:
                 timeout=0,
                 isolation_level=None,
                 check_same_thread=False,
-                cached_statements=8 * len(SQL),
+                cached_statements=_STATEMENTS,
             )
         except sqlite3.Error as error:
             raise self._explain(error) from None
@@ -166,60 +190,59 @@ class DatabaseFile:
 
     def _check_place(self) -> None:
         if self._lock < 0:
-            raise StorageError("key database: closed")
+            raise StorageError(f"{self.layout.what}: closed")
         held = os.fstat(self._lock)
         try:
             there = self.path.stat()
         except OSError as error:
-            raise StorageError(f"key database: {error.strerror}") from None
+            raise StorageError(f"{self.layout.what}: {error.strerror}") from None
         if (held.st_dev, held.st_ino) != (there.st_dev, there.st_ino):
-            raise StorageError("key database: its file was replaced while it was in use")
+            raise StorageError(f"{self.layout.what}: its file was replaced while it was in use")
 
     def _prepare(self, connection: sqlite3.Connection) -> int:
         # Nothing is changed before it is clear that the file is ours.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application != _APPLICATION and (tables or application):
-            raise ConfigurationError(f"key database {self.path}: a SQLite database, but none of Quiver's")
+        if application != self.layout.application and (tables or application):
+            raise ConfigurationError(f"{self.layout.what} {self.path}: a SQLite database, but none of Quiver's")
         if "meta" in tables:
             (schema,) = connection.execute("SELECT schema FROM meta").fetchone() or (0,)
-            if not 1 <= schema <= SCHEMA:
-                allowed = f"1 to {SCHEMA}" if SCHEMA > 1 else "1"
+            if not 1 <= schema <= self.layout.schema:
+                allowed = f"1 to {self.layout.schema}" if self.layout.schema > 1 else "1"
                 message = f"version {schema}, of another Quiver; this one reads {allowed}"
-                raise ConfigurationError(f"key database {self.path}: {message}")
+                raise ConfigurationError(f"{self.layout.what} {self.path}: {message}")
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        if _TABLES.keys() - tables:
+        if {"meta", *self.layout.tables} - tables:
             self._make_tables(connection)
         # What is read from the log may still be in the operating system's memory only: a commit that was under way when
         # the process was killed, or whose fsync failed. Now it goes to the disk, or this fails.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
-            raise ConfigurationError(f"key database {self.path}: damaged ({state})")
+            raise ConfigurationError(f"{self.layout.what} {self.path}: damaged ({state})")
         (number,) = connection.execute("SELECT number FROM meta").fetchone()
         return int(number)
 
-    @staticmethod
-    def _make_tables(connection: sqlite3.Connection) -> None:
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}").fetchall()
-        for name, columns in _TABLES.items():
+        connection.execute(f"PRAGMA application_id = {self.layout.application}").fetchall()
+        for name, columns in {"meta": _META, **self.layout.tables}.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {name} {columns}")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES (1, ?, 0)", (SCHEMA,))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES (1, ?, 0)", (self.layout.schema,))
         connection.execute("COMMIT")
 
     def _explain(self, error: sqlite3.Error) -> ConfigurationError | StorageError:
         code = error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
         match code:
             case sqlite3.SQLITE_NOTADB:
-                return ConfigurationError(f"key database {self.path}: no SQLite file")
+                return ConfigurationError(f"{self.layout.what} {self.path}: no SQLite file")
             case sqlite3.SQLITE_CORRUPT:
-                return ConfigurationError(f"key database {self.path}: damaged")
+                return ConfigurationError(f"{self.layout.what} {self.path}: damaged")
             case sqlite3.SQLITE_BUSY:
-                return ConfigurationError(f"key database {self.path}: another program has it open")
-        return storage_error(error)
+                return ConfigurationError(f"{self.layout.what} {self.path}: another program has it open")
+        return storage_error(error, self.layout.what)
 
     def close(self) -> None:
         """Let go of the lock. SQLite's connection has to be closed before."""
@@ -228,8 +251,8 @@ class DatabaseFile:
             self._lock = -1
 
 
-def storage_error(error: sqlite3.Error | MemoryError) -> StorageError:
+def storage_error(error: sqlite3.Error | MemoryError, database: str = KEY_DATABASE.what) -> StorageError:
     """What an error of SQLite's is to callers. Its own text stays here: it may quote a statement."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     what = "the disk is full" if name == "SQLITE_FULL" else "it cannot be read or written now"
-    return StorageError(f"key database: {what} ({name})")
+    return StorageError(f"{database}: {what} ({name})")
