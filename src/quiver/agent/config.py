@@ -29,6 +29,24 @@ trust = "devices-ca.pem"
 [metrics]                       # plain HTTP; without this table there are none
 listen = "127.0.0.1:9100"
 
+[management]                    # NETCONF; without this table there is none
+ssh_listen = "10.1.0.1:830"     # one of the two may be left out
+tls_listen = "10.1.0.1:6513"
+certificate = "management-alice.pem"    # ML-DSA-65; this and the next two with tls_listen only
+private_key = "management-alice.key"
+trust = ["management-ca.pem"]
+allow_classical = false         # true: serve clients without post-quantum algorithms too; over TLS they need
+# classical_certificate = "management-classical-alice.pem"     # ECDSA, and its authority in trust
+# classical_private_key = "management-classical-alice.key"
+
+[[management.users]]            # each who may connect; over TLS by a certificate for urn:quiver:ROLE:NAME
+name = "controller-1"
+role = "controller"             # controller, operator or auditor
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOrcw/DN+kFwuwfsNg14a+RGGWSMeDGpRu4OVgGa/aOF"]
+
+[policy]                        # what no controller can override; may be left out
+excluded_nodes = ["mallory"]    # no path from a controller passes them
+
 [delivery]                      # may be left out, as the next
 wait = 2.0                      # seconds that a request waits for pad; 0: not at all
 
@@ -60,6 +78,7 @@ permitted = [["sae-1", "sae-2"]]
 from pathlib import Path
 from typing import Final
 
+from quiver.agent.config_management import ManagementTable, PolicyTable, check_management
 from quiver.agent.config_tables import (
     DeliveryTable,
     DeviceTable,
@@ -89,6 +108,8 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     sae: SaeTable
     device: DeviceTable
     metrics: MetricsTable | None = None
+    management: ManagementTable | None = None
+    policy: PolicyTable = PolicyTable()
     delivery: DeliveryTable = DeliveryTable()
     log: LogTable = LogTable()
     links: tuple[LinkTable, ...] = ()
@@ -104,6 +125,21 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     def mac_key(self) -> Path:
         """The key under which the node vouches for its commit numbers (rule 2); never restored with the database."""
         return self.node.state / "identity.key"
+
+    @property
+    def provision_database(self) -> Path:
+        """What has come over NETCONF; apart from the key database, so that neither takes the other down with it."""
+        return self.node.state / "configuration.sqlite"
+
+    @property
+    def ssh_host_key(self) -> Path:
+        """The NETCONF server's own SSH key, Ed25519; `.pub` beside it is for its clients."""
+        return self.node.state / "ssh_host_key"
+
+    @property
+    def excluded(self) -> frozenset[str]:
+        """Nodes that no path from a controller may pass."""
+        return frozenset(self.policy.excluded_nodes)
 
     def network(self) -> Network:
         """The network as this node sees it.
@@ -145,6 +181,7 @@ def parse_agent(text: str, base: Path) -> AgentConfig:
         raise ConfigurationError("sae: certificate and private_key belong together")
     if config.sae.certificate is None and not config.sae.require_pq:
         raise ConfigurationError("sae.certificate: missing; only with require_pq = true it may be left out")
+    check_management(config.management, config.policy, config.node.id)
     config.network()
     return config
 

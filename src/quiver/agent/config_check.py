@@ -32,12 +32,20 @@ def check(config: AgentConfig, *, now: datetime.datetime | None = None) -> list[
         now: the moment (UTC) at which certificates have to be valid; None for the present.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
-    parts = (_state(config), _planes(config), _certificates(config, moment), _trust(config), _directory(config))
+    parts = (
+        _state(config),
+        _planes(config),
+        _certificates(config, moment),
+        _trust(config),
+        _users(config),
+        _directory(config),
+    )
     return [finding for part in parts for finding in part]
 
 
 def _state(config: AgentConfig) -> Iterator[str]:
-    for path, allowed in ((config.node.state, 0o700), (config.database, 0o600), (config.mac_key, 0o600)):
+    private = (config.database, config.mac_key, config.provision_database, config.ssh_host_key)
+    for path, allowed in ((config.node.state, 0o700), *((file, 0o600) for file in private)):
         if path.exists() and path.stat().st_mode & 0o077:
             yield f"[node] state: others may use {path}; chmod {allowed:o} it"
     if config.node.state.exists() and not config.node.state.is_dir():
@@ -56,17 +64,31 @@ def _planes(config: AgentConfig) -> Iterator[str]:
         ),
         "device": lambda: tls.device_client(config.device.credentials, config.device.trust),
     }
+    management = config.management
+    if management is not None and management.tls_listen is not None:
+        contexts["management"] = lambda: tls.management_server(
+            management.credentials, management.trust, classical=management.classical
+        )
     for plane, make in contexts.items():
         try:
             make()
         except ConfigurationError as error:
             yield f"[{plane}] {error.message}"
-    places = {"peer": config.peer.listen, "sae": config.sae.listen}
-    if config.metrics is not None:
-        places["metrics"] = config.metrics.listen
-    for (one, here), (other, there) in combinations(places.items(), 2):
+    for (one, _, here), (other, field, there) in combinations(_places(config), 2):
         if _collide(here, there):
-            yield f"[{other}] listen: {there} is [{one}]'s already; each plane needs an address of its own"
+            yield f"[{other}] {field}: {there} is [{one}]'s already; each plane needs an address of its own"
+
+
+def _places(config: AgentConfig) -> Iterator[tuple[str, str, ListenAddress]]:
+    """Plane, field and address of all that listens."""
+    yield "peer", "listen", config.peer.listen
+    yield "sae", "listen", config.sae.listen
+    if config.metrics is not None:
+        yield "metrics", "listen", config.metrics.listen
+    if config.management is not None:
+        for field in ("ssh_listen", "tls_listen"):
+            if (address := getattr(config.management, field)) is not None:
+                yield "management", field, address
 
 
 def _collide(one: ListenAddress, other: ListenAddress) -> bool:
@@ -107,6 +129,13 @@ def _certificates(config: AgentConfig, now: datetime.datetime) -> Iterator[str]:
         yield from _certificate(_Need("[sae] certificate", path, kme, ("server",), classical=True), now)
     path = config.device.certificate
     yield from _certificate(_Need("[device] certificate", path, node, ("client",), classical=True), now)
+    management = config.management
+    if management is not None and management.tls_listen is not None:
+        path = management.credentials.certificate
+        yield from _certificate(_Need("[management] certificate", path, node, ("server",)), now)
+        if management.classical is not None:
+            where, path = "[management] classical_certificate", management.classical.certificate
+            yield from _certificate(_Need(where, path, node, ("server",), classical=True), now)
 
 
 def _certificate(need: _Need, now: datetime.datetime) -> Iterator[str]:
@@ -132,6 +161,8 @@ def _certificate(need: _Need, now: datetime.datetime) -> Iterator[str]:
 def _trust(config: AgentConfig) -> Iterator[str]:
     """This node's own certificate is of the authority that it asks others for; no two planes trust the same authority."""
     planes = {"peer": [config.peer.trust], "sae": list(config.sae.trust), "device": [config.device.trust]}
+    if config.management is not None:
+        planes["management"] = list(config.management.trust)
     bundles = {plane: [one for path in paths for one in _authorities(path)] for plane, paths in planes.items()}
     own = _authorities(config.peer.certificate)[:1]
     if own and bundles["peer"] and not any(_issued(own[0], authority) for authority in bundles["peer"]):
@@ -156,6 +187,23 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+# --- users --------------------------------------------------------------------------------------------------------
+
+
+def _users(config: AgentConfig) -> Iterator[str]:
+    """Each user can come by one way at least, and no key opens two users' doors."""
+    if config.management is None:
+        return
+    owners: dict[bytes, str] = {}
+    for user in config.management.users:
+        if not user.ssh_keys and config.management.tls_listen is None:
+            yield f"[management] users: {user.name} has no SSH key, and there is no TLS"
+        for key in user.keys:
+            owner = owners.setdefault(key.public_data, user.name)
+            if owner != user.name:
+                yield f"[management] users: {user.name} and {owner} have one SSH key; who holds it would be both"
 
 
 # --- directory ----------------------------------------------------------------------------------------------------
