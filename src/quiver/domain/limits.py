@@ -125,12 +125,16 @@ SSH_REKEY_TIME: Final = 1200.0  # seconds; RFC 4253 section 9 recommends at most
 SSH_WINDOW: Final = 1024 * KIB  # bytes that a peer may send on a channel before they are read
 STREAM_BUFFER: Final = 256 * KIB  # bytes received and not read yet, after which the transport is stopped
 STREAM_PART: Final = 64 * KIB  # bytes that one read gives at most
+CONFIGURATION_AUDITED: Final = 256  # entries of one change that its line in the audit names
 STREAM_WRITE: Final = 30.0  # seconds that a peer may leave what it is sent before it counts as gone
 
 # --- Routing ---
 HOPS_PER_PATH: Final = NODES_PER_PATH - 1  # a route's default; what an entry can hold
 DISJOINT_PATHS: Final = 8  # of one virtual link; no node of a real network has more neighbours in different directions
 PAD_HORIZON: Final = 600.0  # seconds over which standing pad counts as rate: what a repair or a new route may take
+ALLOCATION_ROUNDS: Final = 60  # solutions of one linear program; it grows by columns after each, and few need twenty
+ALLOCATION_LEVELS: Final = 8  # levels of max-min fairness in one class; each is a linear program of its own
+ALLOCATION_TRIES: Final = 16  # columns, and demands in the way of each, that rounding tries to move
 PAD_AGE: Final = 60.0  # seconds after which a reading of pad counts as none; some polls may be missed
 
 # --- The controller ---
@@ -161,8 +165,8 @@ FLAP_HALF_LIFE: Final = (
 )
 FLAP_CUTOFF: Final = 2.5  # penalty from which on such a link is avoided: the third loss within half a minute
 FLAP_REUSE: Final = 1.0  # penalty below which it is used again
-MOVE_BURST: Final = 4  # moves of one path that may follow each other at once
-MOVE_PAUSE: Final = 15.0  # seconds after which it may move once more: bounds what a lying agent can make others burn
+MOVE_BURST: Final = 6  # moves of one path that may follow each other at once
+MOVE_PAUSE: Final = 5.0  # seconds after which it may move once more: bounds what a lying agent can make others burn
 MOVE_HOLD: Final = 30.0  # seconds after a move in which a path is not moved for being better elsewhere
 CREDIT_PATIENCE: Final = 3.0  # seconds that a new version may be without credit; its repeats come each second
 DRY_PATIENCE: Final = 6.0  # seconds that a path in use may be without credit until another route is tried
@@ -200,6 +204,19 @@ APPLICATIONS_NOTED: Final = (
 PAD_LOW: Final = 4  # own pad below this part of its level is low
 PAD_HIGH: Final = 2  # and above this part no longer: what lies between changes nothing
 CREDIT_DRY: Final = 1.0  # seconds without credit that was only used up, until the path counts as dry
+VOID_GRACE: Final = 0.5  # seconds in which a sequence may still end whose path has lost its credit or has a successor
+LINK_BEAT: Final = 0.15  # seconds between two beats of a link; with the next, a cut is noticed within 0.3 to 0.45 s
+LINK_SILENCE: Final = 0.3  # seconds after a beat without an answer, until the link is down; one TCP repeat fits in
+LINK_DOUBT: Final = 0.05  # seconds between the two looks at a silence; what had arrived meanwhile is heard between them
+LINK_FIRST: Final = 3.0  # seconds for the first beat of a run to be answered; the neighbour may be starting as well
+LINK_ANSWER: Final = 0.2  # seconds for the answer to a beat over a connection that stands
+LINK_CONNECT: Final = 1.0  # seconds for a beat that has to connect first, and for the first repeat of a lost SYN
+DEVICE_SILENCES: Final = 2  # calls of a device without an answer in a row, until that is a fault
+DEVICE_POLL: Final = 2.0  # seconds between two readings of a device's status
+DEVICE_POLL_BAD: Final = 1.0  # seconds, while it tells or does anything that is not as it should be
+DEVICE_STATUS: Final = 3.0  # seconds for one reading; devices that answer slowly take some 0.1
+QBER_ALARM: Final = 0.11  # no secret key above it: P. Shor, J. Preskill, Phys. Rev. Lett. 85, 441 (2000)
+QBER_NORMAL: Final = 0.09  # and below it no longer an alarm: what lies between changes nothing
 
 # --- Model of a node (YANG); `quiver-kms.yang` states the same numbers, and a test compares the two ---
 MODEL_LINKS: Final = 1024  # QKD links of one node, and neighbours; the largest sites planned have some 20
