@@ -4,8 +4,12 @@
     ├── ConfigurationError          a file or option is wrong; says which field and what is allowed
     ├── RequestError                400: the caller's request is wrong
     │   ├── KeyNotFoundError        400: at least one of the named keys is not here
+    │   ├── NotFoundError           404: there is nothing of this name
+    │   ├── ConflictError           409: it contradicts what is there
+    │   ├── PreconditionError       412: what is there has changed since the caller looked
     │   └── TooLargeError           413: the body is longer than the limit
     ├── UnauthorizedError           401: the caller may not do this
+    │   └── ForbiddenError          403: the caller's role may not do this
     ├── UnavailableError            503: nothing was promised, the caller may try again
     │   ├── ExhaustedError          503: no key could be made within the time to wait
     │   ├── StorageError            503: the key database cannot write
@@ -23,11 +27,15 @@ from collections.abc import Mapping
 
 __all__ = [
     "ConfigurationError",
+    "ConflictError",
     "ExhaustedError",
+    "ForbiddenError",
     "HandshakeError",
     "KeyNotFoundError",
     "LimitError",
     "NetconfError",
+    "NotFoundError",
+    "PreconditionError",
     "QuiverError",
     "RemoteError",
     "RequestError",
@@ -71,6 +79,24 @@ class KeyNotFoundError(RequestError):
         super().__init__("one or more keys specified are not found on KME", details=details)
 
 
+class NotFoundError(RequestError):
+    """There is nothing of the name that the request gives."""
+
+    status = 404
+
+
+class ConflictError(RequestError):
+    """The request contradicts what is there."""
+
+    status = 409
+
+
+class PreconditionError(RequestError):
+    """What is there has changed since the caller looked (RFC 9110 section 13.1.1)."""
+
+    status = 412
+
+
 class TooLargeError(RequestError):
     """The body of the request is longer than its limit."""
 
@@ -81,6 +107,12 @@ class UnauthorizedError(QuiverError):
     """The caller, whom its certificate names, may not do this."""
 
     status = 401
+
+
+class ForbiddenError(UnauthorizedError):
+    """The caller's role may not do this."""
+
+    status = 403
 
 
 class UnavailableError(QuiverError):

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from quiver.domain import limits
-from quiver.net.http_exchange import refusal, response_of, unexpected
+from quiver.net.http_exchange import ErrorForm, response_of, unexpected
 from quiver.net.log import place_of
 
 __all__ = ["LINGER", "HttpConnection", "Owner"]
@@ -24,6 +24,11 @@ class Owner(Protocol):
     @property
     def plane(self) -> str:
         """Its name in the log."""
+        ...
+
+    @property
+    def form(self) -> ErrorForm:
+        """How it writes errors."""
         ...
 
     @property
@@ -65,10 +70,14 @@ class HttpConnection(web.RequestHandler):
         self._end: asyncio.TimerHandle | None = None
 
     @property
+    def retires_at(self) -> float:
+        """When the last answer begins, and an answer without an end is ended, on the loop's clock."""
+        return self._born + self._owner.age - min(limits.CONNECTION_LAST, self._owner.age / 2)
+
+    @property
     def retiring(self) -> bool:
         """Whether the next answer is the last one."""
-        last = self._owner.age - min(limits.CONNECTION_LAST, self._owner.age / 2)
-        return self._owner.stopping or asyncio.get_running_loop().time() - self._born >= last
+        return self._owner.stopping or asyncio.get_running_loop().time() >= self.retires_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done."""
@@ -87,10 +96,11 @@ class HttpConnection(web.RequestHandler):
         after = self._retire  # the answer under way is the last one
         if not self.busy:
             self.force_close()
-            after = self._abort  # for a client that does not take what is still to be sent
+            after = self.abort  # for a client that does not take what is still to be sent
         self._end = asyncio.get_running_loop().call_later(limits.CLOSING_TIME, after)
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """End it at once; what is still to be sent is lost."""
         if self.line is not None:
             self.line.abort()
 
@@ -106,7 +116,8 @@ class HttpConnection(web.RequestHandler):
         what = type(exc).__name__ if exc is not None else str(status)
         _log.warning("request refused", plane=self._owner.plane, status=status, reason=what)
         broken = isinstance(exc, HttpProcessingError)
-        return response_of(refusal(400, "the request is not HTTP/1.1", last=True) if broken else unexpected())
+        form = self._owner.form
+        return response_of(form(400, "the request is not HTTP/1.1", last=True) if broken else unexpected(form))
 
     def log_exception(self, *args: object, **kw: object) -> None:
         """Of what goes wrong outside of a handler, only its type and place."""

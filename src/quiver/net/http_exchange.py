@@ -1,9 +1,9 @@
 """Requests and answers of a plane: what is left of HTTP/1.1 once the listener has read a request within its limits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -16,9 +16,21 @@ from quiver.domain.errors import (
     UnavailableError,
 )
 from quiver.net.tls_names import PeerFacts
-from quiver.protocols.etsi014 import Error, encode, error_of
+from quiver.protocols.etsi014 import Error, encode
 
-__all__ = ["JSON", "HttpAnswer", "HttpRequest", "answer_for", "read_body", "refusal", "response_of", "unexpected"]
+__all__ = [
+    "JSON",
+    "ErrorForm",
+    "HttpAnswer",
+    "HttpRequest",
+    "HttpStream",
+    "answer_for",
+    "headers_of",
+    "read_body",
+    "refusal",
+    "response_of",
+    "unexpected",
+]
 
 JSON: Final = "application/json"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -37,6 +49,7 @@ class HttpRequest:
         content_type: the whole field value, empty where it is missing.
         body: at most as long as the listener allows.
         facts: whom the peer's certificate names; None on a listener without TLS.
+        headers: all field values; names are found in any case.
     """
 
     verb: str
@@ -45,6 +58,7 @@ class HttpRequest:
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
     facts: PeerFacts | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +72,46 @@ class HttpAnswer:
     last: bool = False
 
 
-def refusal(status: int, message: str, headers: Mapping[str, str] | None = None, *, last: bool = False) -> HttpAnswer:
-    """An answer with an Error body (ETSI GS QKD 014 clause 6.5) for a status that no exception of ours stands for."""
-    return HttpAnswer(status, encode(Error(message=message)), headers=headers or {}, last=last)
+@dataclass(frozen=True, slots=True)
+class HttpStream:
+    """An answer without a known end: its parts are sent as they come, until they or the connection's time end."""
+
+    parts: AsyncGenerator[bytes, None] = field(repr=False)
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def answer_for(error: QuiverError) -> HttpAnswer:
-    """The answer that an exception stands for: 400, 401, 413 or 503 with its public message.
+class ErrorForm(Protocol):
+    """How a plane writes errors."""
+
+    def __call__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        last: bool = False,
+        details: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """The answer with this status and public message; `details` name what the message is about."""
+        ...
+
+
+def refusal(
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    last: bool = False,
+    details: Mapping[str, str] | None = None,
+) -> HttpAnswer:
+    """The form of ETSI GS QKD 014 clause 6.5: an Error body, each detail an object of one name and value."""
+    error = Error(message=message, details=tuple({name: value} for name, value in (details or {}).items()))
+    return HttpAnswer(status, encode(error), headers=headers or {}, last=last)
+
+
+def answer_for(error: QuiverError, form: ErrorForm = refusal) -> HttpAnswer:
+    """The answer that an exception stands for: 400 to 413 or 503 with its public message.
 
     Only errors about *this* request are passed on. A wrong configuration or a third party's failure is the server's own
     trouble: 503 with a fixed text.
@@ -75,19 +122,24 @@ def answer_for(error: QuiverError) -> HttpAnswer:
         case UnavailableError():
             headers = {"Retry-After": str(limits.RETRY_AFTER)}
         case _:
-            return unexpected()
-    return HttpAnswer(error.status, encode(error_of(error)), headers=headers, last=isinstance(error, TooLargeError))
+            return unexpected(form)
+    last = isinstance(error, TooLargeError)
+    return form(error.status, error.message, headers, last=last, details=error.details)
 
 
-def unexpected() -> HttpAnswer:
+def unexpected(form: ErrorForm = refusal) -> HttpAnswer:
     """The answer to a request that failed in a way that nobody foresaw."""
-    return refusal(503, UNEXPECTED, {"Retry-After": str(limits.RETRY_AFTER)})
+    return form(503, UNEXPECTED, {"Retry-After": str(limits.RETRY_AFTER)})
+
+
+def headers_of(answer: HttpAnswer | HttpStream) -> dict[str, str]:
+    """Header fields of an answer. None is ever kept by a cache: it may hold keys."""
+    return {"Server": _SERVER, "Content-Type": answer.content_type, "Cache-Control": "no-store", **answer.headers}
 
 
 def response_of(answer: HttpAnswer) -> web.Response:
-    """What aiohttp sends for an answer. None is ever kept by a cache: it may hold keys."""
-    headers = {"Server": _SERVER, "Content-Type": answer.content_type, "Cache-Control": "no-store", **answer.headers}
-    response = web.Response(status=answer.status, body=answer.body, headers=headers)
+    """What aiohttp sends for an answer."""
+    response = web.Response(status=answer.status, body=answer.body, headers=headers_of(answer))
     if answer.last:
         response.force_close()
     return response

@@ -20,13 +20,24 @@ from aiohttp import web
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.net.http_connection import LINGER, HttpConnection
-from quiver.net.http_exchange import HttpAnswer, HttpRequest, answer_for, read_body, refusal, response_of, unexpected
+from quiver.net.http_exchange import (
+    ErrorForm,
+    HttpAnswer,
+    HttpRequest,
+    HttpStream,
+    answer_for,
+    headers_of,
+    read_body,
+    refusal,
+    response_of,
+    unexpected,
+)
 from quiver.net.log import place_of
 from quiver.net.tls import TlsContext, peer_facts
 
 __all__ = ["Handler", "HttpServer"]
 
-Handler = Callable[[HttpRequest], Awaitable[HttpAnswer]]
+Handler = Callable[[HttpRequest], Awaitable[HttpAnswer | HttpStream]]
 
 _log = structlog.get_logger("quiver.net.http")
 
@@ -47,6 +58,7 @@ class HttpServer:
         body_limit: bytes; a longer body is answered with 413.
         connections: how many may be open at a time.
         age: seconds that a connection may live.
+        form: how errors are written.
 
     Raises:
         ConfigurationError: the host is not an address.
@@ -63,6 +75,7 @@ class HttpServer:
         body_limit: int,
         connections: int = limits.CONNECTIONS,
         age: float = limits.CONNECTION_AGE,
+        form: ErrorForm = refusal,
     ) -> None:
         try:
             self._family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
@@ -70,6 +83,7 @@ class HttpServer:
             raise ConfigurationError(f"{plane} plane: {host!r} is not allowed; an IPv4 or IPv6 address is") from None
         self.plane: Final = plane
         self.age: Final = age
+        self.form: Final = form
         self.stopping = False
         self._handler: Final = handler
         self._host: Final = host
@@ -83,6 +97,7 @@ class HttpServer:
         self._handshakes: set[asyncio.Task[None]] = set()
         self._open: set[HttpConnection] = set()
         self._running: set[asyncio.Task[Any]] = set()  # handlers at work
+        self._streams: Final[set[asyncio.Timeout]] = set()  # answers without an end
         self._changed: asyncio.Event = asyncio.Event()
 
     @property
@@ -138,6 +153,8 @@ class HttpServer:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         self._socket.close()
+        for term in self._streams:
+            term.reschedule(asyncio.get_running_loop().time())
         for connection in tuple(self._open):
             if not connection.busy:
                 connection.force_close()
@@ -218,7 +235,10 @@ class HttpServer:
         connection.busy = True
         self._running.add(task)
         try:
-            response = response_of(await self._answer(request))
+            answer = await self._answer(request)
+            if isinstance(answer, HttpStream):
+                return await self._stream(request, connection, answer)
+            response = response_of(answer)
         finally:
             connection.busy = False
             self._running.discard(task)
@@ -226,22 +246,52 @@ class HttpServer:
             response.force_close()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> HttpAnswer:
+    async def _stream(
+        self, request: web.BaseRequest, connection: HttpConnection, answer: HttpStream
+    ) -> web.StreamResponse:
+        """Send parts as they come, until there are no more or the connection is old enough; it is closed after them."""
+        response = web.StreamResponse(headers=headers_of(answer))
+        response.force_close()
+        await response.prepare(request)
+        try:
+            async with asyncio.timeout_at(connection.retires_at) as term, contextlib.aclosing(answer.parts) as parts:
+                self._streams.add(term)
+                async for part in parts:
+                    await self._give(response, connection, part)
+        except (TimeoutError, ConnectionError):
+            pass
+        except Exception as error:  # noqa: BLE001  # a plane outlives whatever one answer does to it
+            _log.error("answer broke off", plane=self.plane, exception=place_of(error))
+            connection.abort()
+        finally:
+            self._streams.discard(term)
+        return response
+
+    async def _give(self, response: web.StreamResponse, connection: HttpConnection, part: bytes) -> None:
+        try:
+            async with asyncio.timeout(limits.STREAM_WRITE):
+                await response.write(part)
+        except TimeoutError:
+            _log.info("connection ended", plane=self.plane, reason="the client takes nothing of what it is sent")
+            connection.abort()
+            raise
+
+    async def _answer(self, request: web.BaseRequest) -> HttpAnswer | HttpStream:
         try:
             try:
                 received = await self._read(request)
             except TimeoutError:
-                return refusal(408, f"the body did not come within {limits.BODY_TIME:.0f} seconds", last=True)
+                return self.form(408, f"the body did not come within {limits.BODY_TIME:.0f} seconds", last=True)
             except web.RequestPayloadError:
-                return refusal(400, "the body is not as its header says", last=True)
+                return self.form(400, "the body is not as its header says", last=True)
             return await self._handler(received)
         except QuiverError as error:
-            answer = answer_for(error)
+            answer = answer_for(error, self.form)
             _log.info("request refused", plane=self.plane, status=answer.status, reason=type(error).__name__)
             return answer
         except Exception as error:  # noqa: BLE001  # a plane outlives whatever one request does to it
             _log.error("request failed", plane=self.plane, exception=place_of(error))
-            return unexpected()
+            return unexpected(self.form)
 
     async def _read(self, request: web.BaseRequest) -> HttpRequest:
         target, _, query = request.raw_path.partition("?")
@@ -253,4 +303,5 @@ class HttpServer:
             content_type=request.headers.get("Content-Type", ""),
             body=await read_body(request, self._body_limit),
             facts=peer_facts(request.transport),
+            headers=request.headers,
         )
