@@ -174,7 +174,7 @@ DRY_MOST: Final = 120.0  # seconds; what the two above double to where no route 
 LAYING_TIME: Final = 10.0  # seconds until a new version that some node has not taken is given up
 DRAINING_TIME: Final = 10.0  # seconds for open sequences to end; sources void them after SEQUENCE_TIME
 ALLOCATION_INTERVAL: Final = 30.0  # seconds between two global allocations
-ALLOCATION_GAIN: Final = 0.05  # share of the served rate that an allocation must add to be applied
+ALLOCATION_GAIN: Final = 0.05  # bit/s gained for each bit/s moved: seconds of pad in open sequences are back in a minute
 ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
 
 # --- NETCONF sessions and datastores ---
@@ -227,3 +227,21 @@ MODEL_SAES: Final = 65_536  # SAEs in one node's directory; likewise pairs
 MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are some 30
 MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
 MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it
+
+# --- The controller's process ---
+HISTORY_LINES: Final = 100_000  # newest entries that its database keeps, some 30 MB; older ones belong into a log archive
+HISTORY_TRIM: Final = 64  # commits between two removals of older entries
+HISTORY_PAGE: Final = 1000  # entries that one request may ask for
+CALLS_WAITING: Final = 1024  # operators' requests that wait for the controller's next turn
+AGENT_ORDERS: Final = 8  # orders on their way to one agent; the core gives at most one edit, one read and one stamp
+AGENT_EVENTS: Final = 256  # events of one agent that the controller has not taken up; then its session is not read on
+CONNECTING: Final = 32  # agents to which a session is being made at a time: each handshake costs some milliseconds of CPU
+NORTHBOUND_BODY: Final = 64 * KIB  # bytes of a request; a demand with all its excluded nodes has 10 KiB
+NORTHBOUND_CONNECTIONS: Final = 256  # of operators, auditors and their tools
+NORTHBOUND_PAGE: Final = 10_000  # entries of one answer; a reader asks for the rest after the last one
+NORTHBOUND_ANSWER: Final = 32 * KIB * KIB  # bytes that an operator's tool takes of one answer
+LIVE_PERIOD: Final = 1.0  # seconds between two looks at the live state for those who follow it
+LIVE_HEARTBEAT: Final = 15.0  # seconds of silence after which a comment is sent; proxies cut connections after 30 to 60
+LIVE_READERS: Final = 64  # of the live state
+LIVE_WAITING: Final = 256  # events that one of them has not taken; it is cut off then, and returns with its last event's id
+LIVE_REPLAY: Final = 1000  # entries of the history that one who returns is given; of more it reads the history itself
