@@ -81,6 +81,9 @@ class Shape:
             around[other].append((one, 2 * hop + 1))
         self.arcs_from: Final = tuple(tuple(sorted(arcs)) for arcs in around)
         """Of each node: its neighbours and the arcs that lead there."""
+        self._arc_between: Final = {
+            ends[:: 1 - 2 * side]: 2 * hop + side for hop, ends in enumerate(self.hops) for side in (0, 1)
+        }
 
     def node(self, name: str) -> int:
         """A node's number.
@@ -105,6 +108,14 @@ class Shape:
             return 2 * self.hop_number[neighbour, source] + 1
         except KeyError:
             raise ConfigurationError(f"there is no link from {source} to {neighbour}") from None
+
+    def arcs_of(self, route: Iterable[int]) -> list[int]:
+        """The arcs of a route of numbered nodes.
+
+        Raises:
+            KeyError: two of them that follow each other are not neighbours.
+        """
+        return [self._arc_between[pair] for pair in pairwise(route)]
 
     def names(self, route: Iterable[int]) -> tuple[str, ...]:
         """The names of numbered nodes."""
@@ -197,11 +208,16 @@ class Graph:
         return other
 
     def place(self, nodes: Sequence[str], rate: int) -> Self:
-        """A route has been given `rate` bit/s of each of its hops; negative where it gives them back."""
+        """A route has been given `rate` bit/s of each of its hops."""
+        return self.place_all([(nodes, rate)])
+
+    def place_all(self, routes: Iterable[tuple[Sequence[str], int]]) -> Self:
+        """Routes have been given bit/s of their hops, or give them back where negative; hops that are gone are passed over."""
         other = copy(self)
         other.placed = self.placed.copy()
-        for hop in self.hops_of(nodes):
-            other.placed[hop] += rate
+        for nodes, rate in routes:
+            for hop in self.hops_of(nodes):
+                other.placed[hop] += rate
         return other
 
     def release(self, nodes: Sequence[str], rate: int) -> Self:
