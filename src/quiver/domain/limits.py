@@ -115,7 +115,6 @@ LOG_TIME: Final = 5.0  # seconds after which it is cut off with the next commit:
 # --- Management plane: transports of NETCONF ---
 MANAGEMENT_CONNECTIONS: Final = 64  # of one listener: controllers, operators and auditors, not their number of calls
 MANAGEMENT_HANDSHAKES: Final = 16  # of one listener that have not shown a key or a certificate yet
-MANAGEMENT_SESSIONS: Final = 128  # NETCONF sessions of an agent, over all its listeners
 MANAGEMENT_USERS: Final = 256  # of one agent
 SSH_CHANNELS: Final = 4  # of one connection: one session to poll, one for notifications, and room
 SSH_KEYS_PER_USER: Final = 8

@@ -1,0 +1,148 @@
+"""Controller terms: who may edit (design section 7).
+
+A controller that comes reads every agent that it reaches, claims a term above all that it knows, stamps every agent with it and
+reads it again; only then it edits. Of two controllers the one that claimed last edits: agents refuse the other.
+
+A higher term, seen later, stops all edits at once. Where a second agent confirms it, another controller leads, and this one is
+fenced until it is started again. Where nobody does within `limits.DOUBT_TIME`, one agent errs or lies, or was stamped by a
+controller that reaches nobody else: then this one claims a term above that and goes on. So one agent alone stops nobody.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final
+
+from quiver.domain import limits
+from quiver.domain.sdn.memory import Memory
+from quiver.domain.sdn.notices import Notices
+from quiver.domain.sdn.records import Leadership
+
+__all__ = ["PHASE_MOVES", "Leader", "Phase"]
+
+
+class Phase(StrEnum):
+    """How far this controller is."""
+
+    GATHERING = "gathering"  # reads the agents, to learn terms; stamps and edits nobody
+    LEADING = "leading"  # its term is claimed
+    DOUBTING = "doubting"  # one agent has shown a higher term; no edits
+    FENCED = "fenced"  # another controller leads; no edits any more
+
+
+# From each phase, where it can go.
+PHASE_MOVES: Final[dict[Phase, frozenset[Phase]]] = {
+    Phase.GATHERING: frozenset({Phase.LEADING}),
+    Phase.LEADING: frozenset({Phase.DOUBTING, Phase.FENCED}),
+    Phase.DOUBTING: frozenset({Phase.LEADING, Phase.FENCED}),
+    Phase.FENCED: frozenset(),
+}
+
+
+class Leader:
+    """The term of this controller.
+
+    Args:
+        memory: where claimed terms are remembered.
+        notices: what operators are told.
+        now: seconds.
+    """
+
+    def __init__(self, memory: Memory, notices: Notices, now: float) -> None:
+        self._memory: Final = memory
+        self._notices: Final = notices
+        self.phase = Phase.GATHERING
+        self.term = memory.term
+        self.forgetful = memory.term == 0
+        """Whether agents may hold what this database knows nothing of: it is new, or older than their terms."""
+        self._since = now
+        self._accepted = False  # by some agent, since the term was claimed
+        self._claims: Final[dict[str, int]] = {}  # node → the highest term that it has shown
+        self._doubts: Final[dict[str, int]] = {}  # node → claims of it that nobody confirmed
+
+    def _move(self, phase: Phase, now: float) -> None:
+        assert phase in PHASE_MOVES[self.phase], f"controller: no way from {self.phase} to {phase}"
+        self.phase, self._since = phase, now
+
+    @property
+    def edits(self) -> bool:
+        """Whether edits may leave."""
+        return self.phase is Phase.LEADING
+
+    @property
+    def due(self) -> float:
+        """When the phase may end by itself."""
+        waits = {Phase.GATHERING: limits.GATHER_TIME, Phase.DOUBTING: limits.DOUBT_TIME}
+        return self._since + waits.get(self.phase, float("inf"))
+
+    # --- claims ---------------------------------------------------------------------------------------------------
+
+    def gathered(self, heard: int, expected: int, now: float) -> bool:
+        """Claim a term when all agents are read, or those that answered in time; whether it was claimed now.
+
+        Args:
+            heard: agents that were read.
+            expected: agents of the network.
+            now: seconds.
+        """
+        if self.phase is not Phase.GATHERING or (heard < expected and now < self._since + limits.GATHER_TIME):
+            return False
+        highest = max(self._claims.values(), default=0)
+        self.forgetful = self.forgetful or highest > self._memory.term
+        self._claim(highest, now)
+        return True
+
+    def _claim(self, above: int, now: float) -> None:
+        self.term = max(self.term, above) + 1
+        self._memory.term = self.term
+        self._memory.put(Leadership(term=self.term))
+        self._claims.clear()
+        self._accepted = False
+        self._move(Phase.LEADING, now)
+        self._notices.say("leading", now, term=str(self.term))
+
+    def accepted(self) -> None:
+        """An agent has accepted the present term."""
+        self._accepted = True
+
+    def shown(self, node: str, term: int, connected: Collection[str], now: float) -> None:
+        """An agent has shown its highest term: in a report, or by refusing ours."""
+        implausible = term > self.term + limits.AHEAD or term >= limits.MARK_MAX
+        if implausible or self._doubts.get(node, 0) >= limits.DOUBTS:
+            return
+        if self.phase is Phase.GATHERING:
+            self._claims[node] = term
+        elif term > self.term:
+            self._claims[node] = term
+            self._judge(node, connected, now)
+        else:
+            self._claims.pop(node, None)
+
+    def _judge(self, node: str, connected: Collection[str], now: float) -> None:
+        if self.phase is Phase.FENCED:
+            return
+        confirmed = len(self._claims) > 1 or set(connected) <= set(self._claims)
+        if confirmed and self._accepted:
+            self._move(Phase.FENCED, now)
+            self._notices.say("fenced", now, term=str(max(self._claims.values())), own=str(self.term))
+        elif self.phase is Phase.LEADING:
+            self._move(Phase.DOUBTING, now)
+            self._notices.say("term-doubted", now, node=node, term=str(self._claims[node]), own=str(self.term))
+
+    def step(self, read_at: Mapping[str, float], now: float) -> bool:
+        """End a doubt when its time is over; whether a new term was claimed, with which agents are to be stamped.
+
+        Args:
+            read_at: connected node → when it was read last. A node that has not been read since the doubt began confirms
+                nothing, and denies nothing.
+            now: seconds.
+        """
+        if self.phase is not Phase.DOUBTING or now < self._since + limits.DOUBT_TIME:
+            return False
+        for node in self._claims:
+            self._doubts[node] = self._doubts.get(node, 0) + 1
+        others = [at for node, at in read_at.items() if node not in self._claims]
+        if not self._accepted or any(at >= self._since for at in others):
+            self.forgetful = self.forgetful or not self._accepted
+            self._claim(max(self._claims.values(), default=0), now)
+            return True
+        return False

@@ -1,0 +1,47 @@
+"""What the controller tells its operator: moves of paths with their times, faults, doubts. Bounded; names and figures only."""
+
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+
+__all__ = ["Notice", "Notices"]
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that an operator reads about.
+
+    Attributes:
+        name: what happened, of a fixed set: `rerouted`, `node-lost`, `fenced`, ...
+        at: when, on the controller's clock, in seconds.
+        about: names, causes and routes.
+        seconds: times since the fault or order that began it: `credit`, `primed`.
+    """
+
+    name: str
+    at: float
+    about: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+
+
+class Notices:
+    """Notices that nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._waiting: Final[deque[Notice]] = deque()
+        self.dropped = 0  # as nobody took those before
+
+    def say(self, name: str, at: float, *, seconds: dict[str, float] | None = None, **about: str) -> None:
+        """Something has happened."""
+        if len(self._waiting) >= limits.NOTICES:
+            self.dropped += 1
+            return
+        self._waiting.append(Notice(name=name, at=at, about=about, seconds=seconds or {}))
+
+    def take(self) -> list[Notice]:
+        """All that wait, oldest first; they wait no longer."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken

@@ -1,0 +1,132 @@
+"""What the operator wants of the controller: nodes, demands, drains. All of it is durable before anything is done about it."""
+
+from collections.abc import Collection
+from typing import Final
+
+from quiver.domain import limits
+from quiver.domain.errors import ConfigurationError, LimitError
+from quiver.domain.sdn.applications import Applications
+from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.demands import NAME, Demand
+from quiver.domain.sdn.provisioning import Provisioning
+from quiver.domain.sdn.records import Drained, Member, What
+from quiver.domain.sdn.steering import Steering
+
+__all__ = ["Operator"]
+
+
+class Operator:
+    """The operator's hand.
+
+    Args:
+        core: what is known.
+        provisioning: tells addresses to agents.
+        steering: serves demands.
+        applications: forgets those that are given up.
+    """
+
+    def __init__(self, core: Core, provisioning: Provisioning, steering: Steering, applications: Applications) -> None:
+        self._core: Final = core
+        self._provisioning: Final = provisioning
+        self._steering: Final = steering
+        self._applications: Final = applications
+
+    # --- nodes ----------------------------------------------------------------------------------------------------
+
+    def admit(self, node: str, address: str = "") -> None:
+        """A node belongs to the network, or has another address.
+
+        Args:
+            node: its id.
+            address: "host:port" of its peer plane, for the nodes of its paths; empty where their own files hold it.
+
+        Raises:
+            ConfigurationError: this is no name of a node.
+            LimitError: there are too many.
+        """
+        core = self._core
+        if not NAME.fullmatch(node):
+            raise ConfigurationError(f"node: a name has 1 to {limits.NAME_LENGTH} letters, digits and . _ : @ + -")
+        if node not in core.sessions and len(core.sessions) >= limits.CONTROLLED_NODES:
+            raise LimitError(f"there are {limits.CONTROLLED_NODES} nodes already")
+        member = Member(node=node, address=address)
+        if core.memory.members.get(node) == member:
+            return
+        core.memory.members[node] = member
+        core.memory.put(member)
+        core.member(node)
+        self._provisioning.touch(core.sessions)
+        core.stale = True
+
+    def dismiss(self, node: str) -> bool:
+        """A node leaves the network: paths move off it, and nothing is ordered of it any more; False where it is not there."""
+        core = self._core
+        member = core.memory.members.pop(node, None)
+        if member is None:
+            return False
+        core.memory.delete(member)
+        del core.sessions[node]
+        core.knowledge.forget(node)
+        core.stale = True
+        return True
+
+    # --- demands --------------------------------------------------------------------------------------------------
+
+    def demand(self, demand: Demand) -> None:
+        """Serve a virtual link, or serve it otherwise.
+
+        Raises:
+            LimitError: there are too many.
+            ConfigurationError: one of this name has other ends.
+        """
+        core, now = self._core, self._core.now()
+        if core.demands.put(demand):
+            core.memory.put(demand)
+            self._steering.demanded(demand, now)
+            core.notices.say("demanded", now, demand=demand.name, origin=demand.origin.value)
+
+    def give_up(self, name: str) -> bool:
+        """Serve a virtual link no longer; False where there is none of this name."""
+        core, now = self._core, self._core.now()
+        demand = core.demands.remove(name)
+        if demand is None:
+            return False
+        core.memory.delete(demand)
+        self._applications.forget(name)
+        self._steering.given_up(demand, now)
+        core.notices.say("given-up", now, demand=name)
+        return True
+
+    def demands_of_file(self, wanted: Collection[Demand]) -> None:
+        """Serve what a file lists, and no longer what it listed before.
+
+        Raises:
+            LimitError: there are too many.
+            ConfigurationError: a virtual link of that name has other ends.
+        """
+        for name in self._core.demands.of_file(wanted):
+            self.give_up(name)
+        for demand in wanted:
+            self.demand(demand)
+
+    # --- drains ---------------------------------------------------------------------------------------------------
+
+    def drain(self, what: What, name: str, *, drained: bool = True) -> None:
+        """Let no path pass a node or link, or let them pass again. What it carries moves first: nothing is interrupted.
+
+        Raises:
+            ConfigurationError: this is no name.
+        """
+        memory = self._core.memory
+        if not name or len(name) > limits.NAME_LENGTH:
+            raise ConfigurationError(f"{what}: a name has 1 to {limits.NAME_LENGTH} characters")
+        if drained == ((what, name) in memory.drained):
+            return
+        record = Drained(what=what, name=name)
+        if drained:
+            memory.drained.add((what, name))
+            memory.put(record)
+        else:
+            memory.drained.discard((what, name))
+            memory.delete(record)
+        self._core.stale = True

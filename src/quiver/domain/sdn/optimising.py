@@ -1,0 +1,178 @@
+"""The global allocation in the background: the core hands out work, somebody computes it elsewhere, a few paths move at a time.
+
+The work is a snapshot that nothing changes any more, and `solve` is a pure function: a process of its own may run it. What comes
+back is applied only while the network is as it was, and where it serves enough more than the paths as they are.
+"""
+
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from quiver.domain import limits
+from quiver.domain.routing import demand as routed
+from quiver.domain.routing.allocation import allocate
+from quiver.domain.routing.graph import Graph
+from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.paths import Path
+from quiver.domain.sdn.routes import Nodes
+from quiver.domain.sdn.steering import Steering
+
+__all__ = ["Optimiser", "Plan", "Work", "solve"]
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """An allocation to be computed.
+
+    Attributes:
+        id: number of this work.
+        graph: the network without what is poor; paths are not placed on it.
+        demands: as routing sees them.
+        current: virtual link → its paths.
+    """
+
+    id: int
+    graph: Graph
+    demands: tuple[routed.Demand, ...]
+    current: dict[str, routed.Placement]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it.
+
+    Attributes:
+        id: of the work.
+        routes: virtual link → routes of its paths.
+        served: bits per second that the plan serves.
+        before: bits per second that the paths as they were serve.
+    """
+
+    id: int
+    routes: dict[str, tuple[Nodes, ...]]
+    served: float
+    before: float
+
+    @property
+    def gain(self) -> float:
+        """The share by which the plan serves more."""
+        return (self.served - self.before) / max(self.before, 1.0)
+
+
+def solve(work: Work) -> Plan:
+    """Compute an allocation; takes from milliseconds to seconds, and no clock."""
+    allocation = allocate(work.graph, work.demands, work.current)
+    routes = {name: placement.routes for name, placement in allocation.placements.items() if placement.routes}
+    rates = {demand.id: demand.rate for demand in work.demands}
+    return Plan(id=work.id, routes=routes, served=allocation.served, before=_served(work.graph, work.current, rates))
+
+
+def _served(graph: Graph, current: dict[str, routed.Placement], rates: dict[str, int]) -> float:
+    """What paths serve where they are: each hop that is asked for too much gives all the same part."""
+    placed = routed.placed_on(graph, current)
+    shares = [
+        1.0 if load <= rate else float(rate) / float(load)
+        for rate, load in zip(placed.rates, placed.placed, strict=True)
+    ]
+    total = 0.0
+    for name, placement in current.items():
+        hops = [hop for route in placement.routes for hop in placed.hops_of(route)]
+        whole = all(len(placed.hops_of(route)) == len(route) - 1 for route in placement.routes)
+        total += rates[name] * min((shares[hop] for hop in hops), default=0.0) if whole else 0.0
+    return total
+
+
+class Optimiser:
+    """Decides when to compute, and moves paths by what came of it.
+
+    Args:
+        core: what is known.
+        steering: moves paths.
+    """
+
+    def __init__(self, core: Core, steering: Steering) -> None:
+        self._core: Final = core
+        self._steering: Final = steering
+        self._next_at = core.now() + limits.ALLOCATION_INTERVAL
+        self._number = 0
+        self._shape: frozenset[tuple[str, str]] = frozenset()  # hops when the work under way was handed out
+        self._moves: Final[deque[tuple[tuple[str, int], Nodes]]] = deque()
+        self._moving: Final[set[tuple[str, int]]] = set()
+
+    @property
+    def due(self) -> float:
+        """When new work is to be handed out."""
+        return self._next_at
+
+    def work(self) -> Work | None:
+        """Work for the background, if it is time for some."""
+        core, now = self._core, self._core.now()
+        if now < self._next_at or not core.leader.edits or self._moves:
+            return None
+        self._next_at = now + limits.ALLOCATION_INTERVAL
+        placed: dict[str, list[Nodes]] = {}
+        for path in self._steering.paths.values():
+            placed.setdefault(path.name, []).append(path.nodes)
+        graph = self._steering.routes.graph(now, strict=True).cleared()
+        demands = tuple(
+            routed.Demand(
+                id=demand.name,
+                source=demand.source,
+                destination=demand.destination,
+                rate=demand.rate,
+                priority=demand.priority,
+                admitted=all(placed.get(demand.name, [()])),
+                hops=demand.hops,
+                excluded=demand.excluded,
+                count=demand.paths,
+            )
+            for demand in core.demands
+            if demand.rate and {demand.source, demand.destination} <= set(graph.nodes)
+        )
+        if not demands:
+            return None
+        self._number += 1
+        self._shape = self._hops()
+        current = {
+            demand.id: routed.Placement(tuple(placed[demand.id]), demand.rate) for demand in demands if demand.admitted
+        }
+        return Work(id=self._number, graph=graph, demands=demands, current=current)
+
+    def _hops(self) -> frozenset[tuple[str, str]]:
+        topology = self._core.topology
+        return frozenset(pair for pair in topology.hops() if topology.hop(*pair).condition == "good")
+
+    def solved(self, plan: Plan) -> None:
+        """Work has been done: apply it where it gains enough and the network is still as it was."""
+        core, now = self._core, self._core.now()
+        stale = plan.id != self._number or self._hops() != self._shape
+        if stale or plan.gain < limits.ALLOCATION_GAIN:
+            return
+        for name, routes in plan.routes.items():
+            demand = core.demands.get(name)
+            paths = [self._steering.paths.get((name, number + 1)) for number in range(demand.paths if demand else 0)]
+            known = [path for path in paths if path is not None]
+            if demand is not None and len(known) == len(routes):
+                self._moves.extend(_assigned(known, list(routes)))
+        core.notices.say("allocated", now, moves=str(len(self._moves)), gain=f"{plan.gain:.3f}")
+
+    def step(self) -> None:
+        """Let the next paths move when those before have."""
+        paths = self._steering.paths
+        self._moving.intersection_update(key for key in list(self._moving) if key in paths and paths[key].target)
+        while self._moves and len(self._moving) < limits.ALLOCATION_MOVES:
+            key, nodes = self._moves.popleft()
+            path = paths.get(key)
+            if path is not None and path.coming is None and path.trouble is None:
+                path.target, path.hurried, path.changed = nodes, False, True
+                self._moving.add(key)
+
+
+def _assigned(paths: list[Path], routes: list[Nodes]) -> list[tuple[tuple[str, int], Nodes]]:
+    """Which path takes which route: those that have theirs keep it."""
+    moves = []
+    for path in sorted(paths, key=lambda path: path.nodes not in routes):
+        nodes = path.nodes if path.nodes in routes else routes[0]
+        routes.remove(nodes)
+        if nodes != path.nodes:
+            moves.append((path.id, nodes))
+    return moves

@@ -1,0 +1,93 @@
+"""Figures that come as counters and events, smoothed: rates of links, and how often they come and go."""
+
+import math
+from typing import Final
+
+from quiver.domain import limits
+
+__all__ = ["Budget", "Penalty", "RateMeter"]
+
+STEP: Final = 1.0  # seconds between two samples at least: shorter ones measure the hand-over of single segments
+
+
+class RateMeter:
+    """The rate of a counter that begins again at 0 whenever its agent starts; an exponentially weighted average."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None  # per second; None until the first sample
+        self._value: int | None = None
+        self._then = 0.0
+
+    def count(self, value: int, now: float, *, held_back: bool = False) -> None:
+        """The counter was read.
+
+        Args:
+            value: its reading.
+            now: seconds.
+            held_back: what it counts was stopped for another reason than its source: the time since the last reading
+                says nothing.
+        """
+        elapsed = now - self._then
+        if self._value is None or value < self._value or held_back:
+            self._value, self._then = value, now
+            return
+        if elapsed < STEP:
+            return
+        sample = (value - self._value) / elapsed
+        weight = 1.0 - math.exp(-elapsed / limits.RATE_LIFE)
+        self.rate = sample if self.rate is None else self.rate + weight * (sample - self.rate)
+        self._value, self._then = value, now
+
+
+class Penalty:
+    """How unsteady something is: each loss adds 1, and half of it is forgotten per half-life (RFC 2439 section 4.2)."""
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._then = 0.0
+        self._suppressed = False
+
+    def add(self, now: float) -> None:
+        """It was lost once more."""
+        self._value, self._then = self.value(now) + 1.0, now
+        self._suppressed = self._suppressed or self._value > limits.FLAP_CUTOFF
+
+    def value(self, now: float) -> float:
+        """The penalty now."""
+        return float(self._value * 0.5 ** ((now - self._then) / limits.FLAP_HALF_LIFE))
+
+    def suppressed(self, now: float) -> bool:
+        """Whether it is to be avoided: from the cutoff on, until the penalty is below the reuse threshold."""
+        self._suppressed = self._suppressed and self.value(now) >= limits.FLAP_REUSE
+        return self._suppressed
+
+
+class Budget:
+    """How often a path may move: some times at once, then once in a pause.
+
+    Args:
+        now: seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._left = float(limits.MOVE_BURST)
+        self._then = now
+
+    def _refill(self, now: float) -> None:
+        self._left = min(float(limits.MOVE_BURST), self._left + (now - self._then) / limits.MOVE_PAUSE)
+        self._then = now
+
+    def allows(self, now: float) -> bool:
+        """Whether it may move now."""
+        self._refill(now)
+        return self._left >= 1.0
+
+    def spend(self, now: float) -> None:
+        """It moves."""
+        self._refill(now)
+        self._left -= 1.0
+
+    def due(self, now: float) -> float:
+        """When it may move again."""
+        self._refill(now)
+        return now + max(0.0, 1.0 - self._left) * limits.MOVE_PAUSE

@@ -1,0 +1,139 @@
+"""Routes for paths: the network with everything placed on it, and the questions that steering asks of the routing functions."""
+
+from collections.abc import Collection, Iterable
+from itertools import pairwise
+from typing import Final
+
+from msgspec.structs import replace
+
+from quiver.domain.errors import ConfigurationError
+from quiver.domain.routing.choice import choose
+from quiver.domain.routing.graph import Availability, Graph
+from quiver.domain.sdn.demands import Demand
+from quiver.domain.sdn.topology import Pair, Topology, pair_of
+
+__all__ = ["Nodes", "Routes", "hops_of"]
+
+Nodes = tuple[str, ...]
+PathId = tuple[str, int]
+
+
+class Routes:
+    """What is placed where, and where there is room.
+
+    Args:
+        topology: the hops.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology: Final = topology
+        self._placed: Final[dict[PathId, tuple[Nodes, int]]] = {}
+        self._graphs: Final[dict[bool, Graph]] = {}
+        self._generation = -1
+
+    def place(self, path: PathId, nodes: Nodes, rate: int) -> None:
+        """A path goes over these nodes now."""
+        self.release(path)
+        self._placed[path] = (nodes, rate)
+        for strict, graph in self._graphs.items():
+            self._graphs[strict] = graph.place(nodes, rate)
+
+    def release(self, path: PathId) -> None:
+        """A path is gone."""
+        nodes, rate = self._placed.pop(path, ((), 0))
+        for strict, graph in self._graphs.items():
+            self._graphs[strict] = graph.release(nodes, rate)
+
+    def graph(self, now: float, *, strict: bool) -> Graph:
+        """The network with all paths on it.
+
+        Args:
+            now: seconds.
+            strict: without hops and relays that are poor.
+        """
+        if self._generation != self._topology.generation:
+            self._graphs.clear()
+            self._generation = self._topology.generation
+        if strict not in self._graphs:
+            graph = self._topology.graph(now, strict=strict)
+            for nodes, rate in self._placed.values():
+                graph = graph.place(nodes, rate)
+            self._graphs[strict] = graph
+        return self._graphs[strict]
+
+    def find(
+        self,
+        path: PathId,
+        demand: Demand,
+        now: float,
+        *,
+        strict: bool,
+        excluded: Collection[str] = (),
+        shunned: Iterable[Pair] = (),
+    ) -> Nodes | None:
+        """A route for one path, as if the path were not placed yet.
+
+        Args:
+            path: which one; what it holds counts as free.
+            demand: its virtual link.
+            now: seconds.
+            strict: pass nothing that is poor.
+            excluded: nodes beside those that the demand excludes.
+            shunned: hops not to be used.
+        """
+        found = self._choose(path, demand, now, strict=strict, excluded=excluded, shunned=shunned, count=1)
+        return found[0] if found else None
+
+    def find_all(self, demand: Demand, now: float, *, strict: bool) -> list[Nodes]:
+        """Routes for all paths of a demand, as if none were placed yet; fewer where there are not so many."""
+        for count in range(demand.paths, 1, -1):
+            found = self._choose((demand.name, 0), demand, now, strict=strict, excluded=(), shunned=(), count=count)
+            if found:
+                return found
+        return []
+
+    def _choose(
+        self,
+        path: PathId,
+        demand: Demand,
+        now: float,
+        *,
+        strict: bool,
+        excluded: Collection[str],
+        shunned: Iterable[Pair],
+        count: int,
+    ) -> list[Nodes]:
+        graph = self.graph(now, strict=strict)
+        own = [path] if path[1] else [(path[0], number) for number in range(1, demand.paths + 1)]
+        for nodes, rate in (self._placed.get(one, ((), 0)) for one in own):
+            graph = graph.release(nodes, rate)
+        graph = _without(graph, self._topology, shunned)
+        for wanted in dict.fromkeys((demand.rate, 0)):  # rather the best that there is than nothing
+            try:
+                routes = choose(
+                    graph,
+                    demand.source,
+                    demand.destination,
+                    wanted,
+                    hops=demand.hops,
+                    excluded={*demand.excluded, *excluded},
+                    count=count,
+                )
+            except ConfigurationError:  # an end was never heard of
+                return []
+            if routes:
+                return [route.nodes for route in routes]
+        return []
+
+
+def _without(graph: Graph, topology: Topology, shunned: Iterable[Pair]) -> Graph:
+    for pair in shunned:
+        for link in topology.links_between(*pair):
+            if link.id in graph.links:
+                graph = graph.with_link(replace(graph.links[link.id], availability=Availability.DOWN))
+    return graph
+
+
+def hops_of(nodes: Nodes) -> list[Pair]:
+    """The hops of a route."""
+    return [pair_of(one, other) for one, other in pairwise(nodes)]

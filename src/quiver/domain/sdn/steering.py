@@ -1,0 +1,270 @@
+"""Steering: when a path moves, and where to. A new version always comes up before the old one goes (make before break).
+
+Reasons, in order: there is no version, a node refused it, the demand asks for other figures, its route is broken, it is poor, it
+has been without credit for too long although nothing seems broken, or a global allocation wants it elsewhere. A path in trouble
+moves as soon as its budget allows; one that is only better off elsewhere rests for a while after each move.
+"""
+
+from typing import Final
+
+from quiver.domain import limits
+from quiver.domain.network import PathEntry
+from quiver.domain.report import PathReport
+from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.demands import Demand
+from quiver.domain.sdn.paths import Path, Trouble
+from quiver.domain.sdn.provisioning import Provisioning
+from quiver.domain.sdn.routes import Routes
+from quiver.domain.sdn.search import ALLOCATION, DRY, Search, allowed
+from quiver.domain.sdn.topology import Condition, Verdict
+from quiver.domain.sdn.versions import Version, VersionState
+
+__all__ = ["Steering"]
+
+
+class Steering:
+    """All paths of all demands.
+
+    Args:
+        core: what is known.
+        provisioning: lays and removes versions.
+    """
+
+    def __init__(self, core: Core, provisioning: Provisioning) -> None:
+        self._core: Final = core
+        self._demands: Final = core.demands
+        self._topology: Final = core.topology
+        self._provisioning: Final = provisioning
+        self.routes: Final = Routes(core.topology)
+        self.paths: Final[dict[tuple[str, int], Path]] = {}
+        self._search: Final = Search(core, self.routes, self.paths)
+        self._generation = -1
+        for demand in core.demands:
+            self.demanded(demand, core.now())
+
+    # --- demands --------------------------------------------------------------------------------------------------
+
+    def demanded(self, demand: Demand, now: float) -> None:
+        """A demand is new, or has changed."""
+        for number in range(1, demand.paths + 1):
+            path = self.paths.setdefault((demand.name, number), Path(demand.name, number, now))
+            path.changed = True
+        for name, number in list(self.paths):
+            if name == demand.name and number > demand.paths:
+                self._drop(self.paths[name, number], now)
+
+    def given_up(self, demand: Demand, now: float) -> None:
+        """A demand is gone."""
+        for number in range(1, demand.paths + 1):
+            if (demand.name, number) in self.paths:
+                self._drop(self.paths[demand.name, number], now)
+
+    def _drop(self, path: Path, now: float) -> None:
+        del self.paths[path.id]
+        self.routes.release(path.id)
+        for version in (path.current, path.coming):
+            if version is not None:
+                self._provisioning.remove(version, now)
+
+    def adopt(self, entry: PathEntry, now: float) -> None:
+        """Take over a version that a source holds; it goes where the path has one already, or nobody asks for it."""
+        version = self._provisioning.adopt(entry, now)
+        path = self.paths.get((entry.virtual_link, entry.path))
+        demand = self._demands.get(entry.virtual_link)
+        right = demand is not None and (demand.source, demand.destination) == (entry.source, entry.destination)
+        if path is None or not right or path.current is not None or path.coming is not None:
+            self._provisioning.remove(version, now)
+            return
+        path.current, path.changed = version, True
+        self.routes.place(path.id, entry.nodes, entry.rate)
+
+    # --- looking at paths -----------------------------------------------------------------------------------------
+
+    def touch(self, key: str) -> None:
+        """Something was heard of a path version."""
+        virtual_link, number, _ = key.rsplit("/", 2)
+        path = self.paths.get((virtual_link, int(number))) if number.isdecimal() else None
+        if path is not None:
+            path.changed = True
+
+    def step(self, now: float) -> None:
+        """Look at every path that may be another one now; those of the highest class first."""
+        all_changed = self._generation != self._topology.generation
+        self._generation = self._topology.generation
+        due = [path for path in self.paths.values() if all_changed or path.changed or path.wake_at <= now]
+        classes = {path.id: self._class(path) for path in due}
+        for path in sorted(due, key=lambda path: (classes[path.id], path.name, path.number)):
+            path.changed, path.wake_at = False, float("inf")
+            demand = self._demands.get(path.name)
+            if demand is not None:
+                self._watch(path, demand, now)
+
+    @property
+    def due(self) -> float:
+        """When a path is to be looked at, even if nothing happens."""
+        return min((path.wake_at for path in self.paths.values()), default=float("inf"))
+
+    def _class(self, path: Path) -> int:
+        demand = self._demands.get(path.name)
+        return demand.priority if demand is not None else limits.PRIORITIES
+
+    def _report(self, entry: PathEntry) -> PathReport | None:
+        return self._core.knowledge.path_at(entry.source, entry.key)
+
+    def _credit(self, entry: PathEntry) -> int:
+        report = self._report(entry)
+        return report.credit if report is not None else 0
+
+    def _watch(self, path: Path, demand: Demand, now: float) -> None:
+        for node in [node for node, until in path.barred.items() if until <= now]:
+            del path.barred[node]
+        if path.coming is not None:
+            self._follow(path, path.coming, demand, now)
+        self._prime(path, now)
+        verdict = self._reason(path, demand, now)
+        if verdict is None:
+            path.trouble = None
+        elif path.coming is None:
+            self._move(path, demand, verdict, now)
+
+    # --- the version that is being made ---------------------------------------------------------------------------
+
+    def _follow(self, path: Path, coming: Version, demand: Demand, now: float) -> None:
+        """Take the new version into use when it has credit; give it up where it cannot come to that."""
+        entry = coming.entry
+        standing = coming.state is VersionState.STANDING
+        if standing and self._credit(entry) > 0:
+            self._switch(path, coming, now)
+            return
+        end = coming.since + limits.CREDIT_PATIENCE if standing else coming.made_at + limits.LAYING_TIME
+        refused_by = self._provisioning.refused.get(entry.key)
+        if refused_by is not None:
+            path.barred[refused_by] = now + limits.DRY_MOST
+        unreachable = not standing and not all(self._core.hears(node) for node in entry.nodes)
+        broken = unreachable or self._topology.route(entry.nodes).condition is Condition.BROKEN
+        if refused_by is not None or broken or now >= end or not _fits(entry, demand):
+            path.coming = None
+            self._provisioning.remove(coming, now)
+            path.failed_at(() if broken or refused_by else entry.nodes, now)
+            nodes = path.current.entry.nodes if path.current is not None else ()
+            self.routes.place(path.id, nodes, demand.rate)
+            cause = "refused" if refused_by else "broken" if broken else "no-credit" if standing else "not-laid"
+            self._core.notices.say("version-given-up", now, path=entry.key, cause=cause)
+        else:
+            path.wake(end)
+
+    def _switch(self, path: Path, coming: Version, now: float) -> None:
+        old, trouble = path.current, path.trouble or Trouble("new", "", coming.made_at)
+        path.current, path.coming, path.trouble = coming, None, None
+        coming.credited = True
+        path.came_up(now)
+        path.moved_at = now
+        path.unprimed = (coming.entry.key, trouble)
+        if old is not None:
+            self._provisioning.remove(old, now)
+        self._tell("path-up" if old is None else "rerouted", path, trouble, now, "credit")
+
+    def _prime(self, path: Path, now: float) -> None:
+        """Say when the first block of the version that came up last is ready."""
+        if path.unprimed is None or path.current is None or path.current.entry.key != path.unprimed[0]:
+            return
+        report = self._report(path.current.entry)
+        if report is not None and report.primed:
+            self._tell("primed", path, path.unprimed[1], now, "primed")
+            path.unprimed = None
+
+    def _tell(self, name: str, path: Path, trouble: Trouble, now: float, until: str) -> None:
+        assert path.current is not None
+        entry = path.current.entry
+        about = {"path": entry.key, "cause": trouble.cause, "where": trouble.where, "route": " ".join(entry.nodes)}
+        self._core.notices.say(name, now, seconds={until: now - trouble.at}, **about)
+
+    # --- reasons to move ------------------------------------------------------------------------------------------
+
+    def _reason(self, path: Path, demand: Demand, now: float) -> Verdict | None:
+        """Why a path has to move; None where it may stay."""
+        version = path.current
+        if version is None:
+            return Verdict(Condition.BROKEN, "new", urgent=True)
+        entry = version.entry
+        if entry.key in self._provisioning.refused:
+            return Verdict(Condition.BROKEN, "refused", self._provisioning.refused[entry.key], urgent=True)
+        if not _fits(entry, demand):
+            return Verdict(Condition.BROKEN, "changed", urgent=True)
+        verdict = self._topology.route(entry.nodes)
+        if verdict.condition is Condition.BROKEN:
+            return verdict
+        dry = self._dry(path, entry, now)
+        if dry is not None or verdict.condition is not Condition.GOOD:
+            return dry or verdict
+        if path.target and path.target != entry.nodes:
+            return Verdict(Condition.POOR, ALLOCATION, urgent=path.hurried)
+        path.target = ()
+        return None
+
+    def _dry(self, path: Path, entry: PathEntry, now: float) -> Verdict | None:
+        """Whether a path in use has been without credit for longer than it has patience."""
+        if not self._core.hears(entry.source) or self._credit(entry) > 0:
+            path.dry_since = None
+            path.patience = limits.DRY_PATIENCE
+            return None
+        if path.dry_since is None:
+            path.dry_since = now
+        end = path.dry_since + path.patience
+        if now < end:
+            path.wake(end)
+            return None
+        return Verdict(Condition.BROKEN, DRY, entry.source)
+
+    # --- moving ---------------------------------------------------------------------------------------------------
+
+    def _move(self, path: Path, demand: Demand, verdict: Verdict, now: float) -> None:
+        if path.trouble is None or path.trouble.cause != verdict.cause:
+            path.trouble = Trouble(verdict.cause, verdict.where, now)
+        rests = path.moved_at + limits.MOVE_HOLD if verdict.condition is Condition.POOR and not verdict.urgent else now
+        ready = max(path.not_before, path.budget.due(now), rests)
+        if not self._core.ready(demand.source) or not self._core.ready(demand.destination):
+            return  # they are looked at when they return
+        if now < ready:
+            path.wake(ready)
+            return
+        if verdict.cause == "refused":
+            path.barred[verdict.where] = now + limits.DRY_MOST
+        nodes = self._search.route(path, demand, verdict, now)
+        same = path.current is not None and nodes == path.current.entry.nodes
+        if nodes is None or (same and verdict.cause not in ("changed", "refused")):
+            self._stay(path, demand, verdict, found=nodes is not None, now=now)
+            return
+        path.target = () if path.target == nodes else path.target
+        path.served = True
+        path.budget.spend(now)
+        entry = PathEntry(
+            virtual_link=path.name,
+            path=path.number,
+            version=self._core.memory.next_version(path.name, path.number),
+            nodes=nodes,
+            depth=demand.depth,
+            rate=demand.rate,
+            priority=demand.priority,
+        )
+        path.coming = self._provisioning.lay(entry, now)
+        self.routes.place(path.id, nodes, demand.rate)
+        path.wake(now + limits.LAYING_TIME)
+
+    def _stay(self, path: Path, demand: Demand, verdict: Verdict, *, found: bool, now: float) -> None:
+        """There is nothing better: a dry path looks again later, others when something changes."""
+        if verdict.cause == DRY:
+            path.dry_since, path.patience = now, min(2 * path.patience, limits.DRY_MOST)
+            path.wake(now + path.patience)
+        path.failed = ()
+        if verdict.cause == ALLOCATION:
+            path.target = ()
+        if path.served and not found and verdict.condition is Condition.BROKEN:
+            path.served = False
+            self._core.notices.say("unserved", now, demand=demand.name, path=str(path.number), cause=verdict.cause)
+
+
+def _fits(entry: PathEntry, demand: Demand) -> bool:
+    """Whether a version is as its demand says."""
+    figures = (entry.depth, entry.rate, entry.priority) == (demand.depth, demand.rate, demand.priority)
+    return figures and allowed(entry.nodes, demand)
