@@ -8,7 +8,7 @@ from lxml import etree
 
 from quiver.domain.errors import NetconfError
 from quiver.protocols.netconf.paths import Path, identifier, prefixes_of
-from quiver.protocols.netconf.xml import BASE, Element, base, local_of, text_of
+from quiver.protocols.netconf.xml import Element, base, element, local_of, text_of
 
 __all__ = ["ErrorType", "RpcError", "Tag", "from_element", "to_element"]
 
@@ -90,7 +90,7 @@ def to_element(error: RpcError, prefixes: Mapping[str, str]) -> Element:
         error: the refusal.
         prefixes: namespace → prefix of the modules that error-path may name.
     """
-    made = etree.Element(base("rpc-error"), nsmap={None: BASE})
+    made = element(base("rpc-error"))
     for name, text in (
         ("error-type", error.type.value),
         ("error-tag", error.tag.value),
@@ -101,7 +101,7 @@ def to_element(error: RpcError, prefixes: Mapping[str, str]) -> Element:
             etree.SubElement(made, base(name)).text = text
     if error.path:
         names = prefixes_of(error.path, prefixes)
-        place = etree.SubElement(made, base("error-path"), nsmap={**names})
+        place = etree.SubElement(made, base("error-path"), nsmap=names)
         place.text = identifier(error.path, names)
     message = etree.SubElement(made, base("error-message"))
     message.set(_XML_LANG, "en")
@@ -113,15 +113,15 @@ def to_element(error: RpcError, prefixes: Mapping[str, str]) -> Element:
     return made
 
 
-def from_element(element: Element) -> RpcError:
+def from_element(sent: Element) -> RpcError:
     """The error that a server sent; what it leaves out or does not keep to becomes an operation-failed."""
 
     def text(name: str) -> str:
-        found = element.find(base(name))
+        found = sent.find(base(name))
         return "" if found is None else text_of(found).strip()
 
     tag, kind = text("error-tag"), text("error-type")
-    info = element.find(base("error-info"))
+    info = sent.find(base("error-info"))
     return RpcError(
         Tag(tag) if tag in set(Tag) else Tag.OPERATION_FAILED,
         (text("error-message") or tag or "the server gave no reason")[:_SHOWN],

@@ -85,7 +85,9 @@ def _read(name: ModuleName, places: Sequence[Path]) -> Module:
             if not file.is_file():
                 continue
             text = file.read_text(encoding="utf-8")
-            if not name.revision or re.search(rf'^\s*revision\s+"?{re.escape(name.revision)}"?\s*[;{{]', text, re.MULTILINE):
+            if not name.revision or re.search(
+                rf'^\s*revision\s+"?{re.escape(name.revision)}"?\s*[;{{]', text, re.MULTILINE
+            ):
                 return Module(
                     name.name,
                     name.revision,

@@ -64,9 +64,13 @@ def identifier(path: Path, prefixes: Mapping[str, str]) -> str:
     def name(tag: str) -> str:
         return tag if tag == VALUE else f"{by_namespace[namespace_of(tag)]}:{local_of(tag)}"
 
-    return "".join(
-        f"/{name(step.tag)}" + "".join(f"[{name(tag)}={_quoted(value)}]" for tag, value in step.keys) for step in path
-    ) or "/"
+    return (
+        "".join(
+            f"/{name(step.tag)}" + "".join(f"[{name(tag)}={_quoted(value)}]" for tag, value in step.keys)
+            for step in path
+        )
+        or "/"
+    )
 
 
 def _quoted(value: str) -> str:

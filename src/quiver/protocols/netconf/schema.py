@@ -140,7 +140,7 @@ class Schema:
         self.by_namespace: Final[Mapping[str, Module]] = {module.namespace: module for module in self.modules}
         self.prefixes: Final[Mapping[str, str]] = {module.namespace: module.prefix for module in self.modules}
         self._namespaces: Final = {module.name: module.namespace for module in self.modules}
-        self.root: Final = SchemaNode("", "", "", "", Kind.CONTAINER, True, None, self.model.schema)  # noqa: FBT003
+        self.root: Final = SchemaNode("", "", "", "", Kind.CONTAINER, True, None, self.model.schema)
         self.notifications: Final = frozenset(self._tops(NotificationNode))
         self.operations: Final = frozenset(self._tops(RpcActionNode))
         self._grow(self.root, self.model.schema)
@@ -162,8 +162,9 @@ class Schema:
         """The namespace of a module of this schema, by the module's name."""
         return self._namespaces[module]
 
-    def _tops(self, kind: type) -> Iterator[str]:
-        return (f"{{{self._namespaces[node.ns]}}}{node.name}" for node in self.model.schema.children if isinstance(node, kind))
+    def _tops(self, kind: Any) -> Iterator[str]:  # noqa: ANN401  # a class of yangson
+        nodes: list[Any] = self.model.schema.children
+        return (f"{{{self._namespaces[node.ns]}}}{node.name}" for node in nodes if isinstance(node, kind))
 
     def _grow(self, parent: SchemaNode, source: Any, cases: tuple[tuple[Choice, str], ...] = ()) -> None:  # noqa: ANN401
         """Add what yangson has below `source` to `parent`, with choices and cases flattened."""

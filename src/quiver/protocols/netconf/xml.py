@@ -3,7 +3,8 @@
 Names are in Clark's notation everywhere, `{namespace}local`, as lxml has them.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
 from lxml import etree
 
@@ -19,11 +20,14 @@ __all__ = [
     "YANG",
     "Element",
     "MalformedError",
+    "Names",
+    "add",
     "base",
     "child",
     "element",
     "is_blank",
     "local_of",
+    "make",
     "namespace_of",
     "parse",
     "qualified",
@@ -32,6 +36,8 @@ __all__ = [
 ]
 
 Element = etree._Element  # noqa: SLF001  # lxml has no public name for the type of its elements
+
+Names = Mapping[str | None, str]  # prefix → namespace; the stubs of lxml do not know that None is the default one
 
 BASE: Final = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NOTIFICATION: Final = "urn:ietf:params:xml:ns:netconf:notification:1.0"
@@ -110,9 +116,19 @@ def local_of(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def element(tag: str, text: str | None = None, prefix: str | None = None) -> Element:
-    """A new element whose namespace is the default one, or has the given prefix."""
-    made = etree.Element(tag, nsmap={prefix: namespace_of(tag)})
+def make(tag: str, names: Names | None = None, attributes: Mapping[str, str] | None = None) -> Element:
+    """A new element that declares some prefixes; None is the default namespace."""
+    return etree.Element(tag, attrib=dict(attributes or {}), nsmap=cast("dict[str, str]", names))
+
+
+def add(parent: Element, tag: str, names: Names | None = None) -> Element:
+    """A new last child that declares some prefixes; None is the default namespace."""
+    return etree.SubElement(parent, tag, nsmap=cast("dict[str, str]", names))
+
+
+def element(tag: str, text: str | None = None) -> Element:
+    """A new element whose namespace is the default one."""
+    made = make(tag, {None: namespace_of(tag)})
     made.text = text
     return made
 

@@ -1,0 +1,429 @@
+"""All NETCONF sessions of one node, over whatever transports (RFC 6241 section 4; its use stands in the package's docstring)."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from quiver.domain import limits
+from quiver.domain.errors import NetconfError, QuiverError
+from quiver.protocols.netconf import monitoring, notifications
+from quiver.protocols.netconf.access import Access, Principal, Role
+from quiver.protocols.netconf.actions import Action, Apply, Close, Moment, Send
+from quiver.protocols.netconf.capabilities import hello, read_hello, server_capabilities
+from quiver.protocols.netconf.change import PendingChange
+from quiver.protocols.netconf.datastores import Datastores
+from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
+from quiver.protocols.netconf.framing import Framing, frame
+from quiver.protocols.netconf.locks import Target
+from quiver.protocols.netconf.monitoring import ServerCounters, SessionFacts
+from quiver.protocols.netconf.operations import OPERATIONS, Done, Entry, Operations, Result, State, Wanted
+from quiver.protocols.netconf.rpc import Parameters, operation_of, reply, reply_error, reply_ok
+from quiver.protocols.netconf.schema import Schema
+from quiver.protocols.netconf.session import Session, SessionEvent, SessionState
+from quiver.protocols.netconf.xml import (
+    BASE,
+    LIBRARY,
+    MONITORING,
+    NETMOD,
+    NOTIFICATION,
+    Element,
+    MalformedError,
+    base,
+    element,
+    local_of,
+    namespace_of,
+    parse,
+    qualified,
+    serialise,
+)
+
+__all__ = ["Server"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An rpc that waits for a change of running."""
+
+    session: Session
+    rpc: Element
+    change: int | None = None  # the change that it asked for; None while another one is out
+
+
+class Server:
+    """The sessions.
+
+    Args:
+        datastores: running and candidate, shared by all sessions.
+        access: who may do what.
+        state: gives the operational state for `get`.
+        now: the start.
+        events: notifications kept for replay.
+    """
+
+    def __init__(
+        self, datastores: Datastores, access: Access, state: State, now: Moment, events: int = limits.NETCONF_EVENTS
+    ) -> None:
+        self._datastores: Final = datastores
+        self._schema: Final[Schema] = datastores.schema
+        self._access: Final = access
+        self._state: Final = state
+        self._operations: Final = Operations(datastores, access, self._whole_state)
+        self._log: Final = notifications.EventLog(now.utc, events)
+        self._capabilities: Final = server_capabilities(self._schema.modules)
+        self._sessions: Final[dict[int, Session]] = {}
+        self._numbers = 0
+        self._out: list[Action] = []
+        self._now = now
+        self._started: Final = now.utc
+        self._applying: _Held | None = None  # whose change is out
+        self._held: Final[deque[_Held]] = deque()  # writers that wait for it, in order; one of each session at most
+        self._counters: Final = ServerCounters()
+        self._locked: Final[dict[Target, datetime]] = {}
+        self._special: Final[Mapping[str, tuple[Callable[[Session, Element], Result], bool]]] = {
+            base("close-session"): (self._close_session, False),
+            base("kill-session"): (self._kill_session, False),
+            qualified(NOTIFICATION, "create-subscription"): (self._create_subscription, False),
+            qualified(MONITORING, "get-schema"): (self._get_schema, False),
+        }
+
+    # --- What an edge calls ---
+
+    def open(self, user: str, role: Role, transport: str, host: str, now: Moment) -> tuple[int, list[Action]]:
+        """A peer has been authenticated and its transport is open.
+
+        Args:
+            user: its name.
+            role: of the user.
+            transport: netconf-ssh or netconf-tls (RFC 6022 section 2.1.4).
+            host: where it comes from.
+            now: the time.
+
+        Returns:
+            The session's number, and the hello to send, or a `Close` where there are too many sessions.
+        """
+        self._begin(now)
+        self._numbers = self._numbers % ((1 << 32) - 1) + 1  # RFC 6241 section 8.1: not 0
+        number = self._numbers
+        if len(self._sessions) >= limits.NETCONF_SESSIONS:
+            return number, [Close(number, f"there are {limits.NETCONF_SESSIONS} sessions already")]
+        facts = SessionFacts(number, transport, user, host, now.utc)
+        session = Session(Principal(number, user, role), facts, now.steady + limits.NETCONF_HELLO_TIME)
+        self._sessions[number] = session
+        self._send(session, hello(self._capabilities, number))
+        return number, self._finish()
+
+    def feed(self, number: int, data: bytes, now: Moment) -> list[Action]:
+        """Bytes have come from a peer."""
+        self._begin(now)
+        session = self._sessions.get(number)
+        if session is not None:
+            session.reader.push(data)
+            self._work(session)
+            if session.reader.held > limits.NETCONF_UNREAD:
+                self._end(session, "more was sent than is read before earlier rpcs are answered")
+        return self._finish()
+
+    def readable(self, number: int) -> bool:
+        """Whether the edge shall read on from a session's transport."""
+        session = self._sessions.get(number)
+        return session is not None and session.idle
+
+    def sent(self, number: int, count: int, now: Moment) -> list[Action]:
+        """So many bytes of what was to be sent have left."""
+        self._begin(now)
+        session = self._sessions.get(number)
+        if session is not None:
+            session.unsent -= count
+            self._work(session)
+        return self._finish()
+
+    def lost(self, number: int, now: Moment) -> list[Action]:
+        """A session's transport is gone."""
+        self._begin(now)
+        session = self._sessions.get(number)
+        if session is not None:
+            self._counters.dropped += 1
+            self._forget(session)
+        return self._finish()
+
+    def applied(self, number: int, error: QuiverError | None, now: Moment) -> list[Action]:
+        """A change is durable and in force, or was refused and has not happened."""
+        self._begin(now)
+        assert self._datastores.pending is not None
+        assert self._datastores.pending.number == number
+        self._datastores.settled(durable=error is None, now=now.steady)
+        held, self._applying = self._applying, None
+        if held is not None and held.session.state is SessionState.WAITING:
+            if error is None:
+                self._answer(held.session, held.rpc, Done())
+            else:
+                refusal = error if isinstance(error, RpcError) else RpcError(Tag.OPERATION_FAILED, error.message)
+                self._answer_error(held.session, held.rpc, refusal)
+            self._resume(held.session)
+        return self._finish()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` has something to do, in seconds of the steady clock, or None."""
+        times = [session.hello_until for session in self._sessions.values() if session.state is SessionState.HELLO]
+        times += [self._steady_of(session) for session in self._sessions.values() if _stops(session)]
+        if self._datastores.deadline is not None:
+            times.append(self._datastores.deadline)
+        return min(times, default=None)
+
+    def tick(self, now: Moment) -> list[Action]:
+        """Time has passed."""
+        self._begin(now)
+        for session in tuple(self._sessions.values()):
+            if session.state is SessionState.HELLO and session.hello_until <= now.steady:
+                self._bad_hello(session, f"no hello came within {limits.NETCONF_HELLO_TIME:.0f} s")
+            elif session.subscription is not None:
+                self._notify(session)
+        return self._finish()
+
+    def publish(self, event: Element, now: Moment) -> list[Action]:
+        """Something happened: tell everyone who subscribed.
+
+        Args:
+            event: the notification's element; it becomes the server's.
+            now: when.
+        """
+        self._begin(now)
+        self._log.append(event, now.utc)
+        for session in tuple(self._sessions.values()):
+            if session.subscription is not None:
+                self._notify(session)
+        return self._finish()
+
+    def close_all(self, reason: str, now: Moment) -> list[Action]:
+        """The node stops: every session ends."""
+        self._begin(now)
+        for session in tuple(self._sessions.values()):
+            self._end(session, reason)
+        return self._finish()
+
+    # --- The way of a call ---
+
+    def _begin(self, now: Moment) -> None:
+        self._now = now
+        self._out = []
+
+    def _finish(self) -> list[Action]:
+        """Let writers go on that wait for nothing any more, and a rollback whose time has come before them."""
+        while self._datastores.pending is None:
+            change = self._datastores.due(self._now.steady)
+            if change is not None:
+                self._out.append(Apply(change))
+            elif self._held:
+                held = self._held.popleft()
+                held.session.move(SessionEvent.ANSWERED)
+                self._call(held.session, held.rpc)
+                self._work(held.session)
+            else:
+                break
+        return self._out
+
+    def _send(self, session: Session, message: bytes) -> None:
+        data = frame(message, session.framing)
+        session.unsent += len(data)
+        self._out.append(Send(session.number, data))
+
+    def _end(self, session: Session, reason: str) -> None:
+        self._out.append(Close(session.number, reason))
+        self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        session.move(SessionEvent.ENDED)
+        session.subscription = None
+        del self._sessions[session.number]
+        for held in tuple(self._held):
+            if held.session is session:
+                self._held.remove(held)
+        self._datastores.ended(session.number)
+
+    def _work(self, session: Session) -> None:
+        """Take a session's messages, one after the other, as long as it may be given work."""
+        while session.idle:
+            try:
+                message = session.reader.pop()
+                if message is None:
+                    break
+                if session.state is SessionState.HELLO:
+                    self._greet(session, message)
+                else:
+                    self._message(session, message)
+            except NetconfError as error:
+                if session.state is SessionState.HELLO:
+                    self._bad_hello(session, error.message)
+                else:
+                    self._end(session, error.message)
+        if session.state is not SessionState.CLOSED and session.subscription is not None:
+            self._notify(session)
+
+    def _greet(self, session: Session, message: bytes) -> None:
+        greeting = read_hello(message, from_server=False)
+        self._counters.sessions += 1
+        session.greeted(greeting.framing)
+
+    def _bad_hello(self, session: Session, reason: str) -> None:
+        self._counters.bad_hellos += 1
+        self._end(session, reason)
+
+    def _message(self, session: Session, message: bytes) -> None:
+        try:
+            rpc = parse(message)
+            if rpc.tag != base("rpc"):
+                raise MalformedError("a message of a client is an rpc")
+        except MalformedError as error:
+            self._count(session, "bad_rpcs")
+            if session.framing is Framing.CHUNKED:  # clients of 1.0 do not know the tag (RFC 6241 appendix A)
+                refusal = RpcError(Tag.MALFORMED_MESSAGE, error.message, type=ErrorType.RPC)
+                self._send(session, serialise(reply_error(element(base("rpc")), refusal, {})))
+            raise
+        self._call(session, rpc)
+
+    def _call(self, session: Session, rpc: Element) -> None:
+        try:
+            operation = operation_of(rpc)
+            writes, run = self._find(session, operation)
+            if writes and self._datastores.pending is not None:
+                session.move(SessionEvent.HELD)
+                self._held.append(_Held(session, rpc))
+                return
+            result = run(operation)
+        except RpcError as error:
+            self._answer_error(session, rpc, error)
+            return
+        if isinstance(result, PendingChange):
+            session.move(SessionEvent.HELD)
+            self._applying = _Held(session, rpc, result.number)
+            self._out.append(Apply(result))
+            return
+        self._answer(session, rpc, result)
+        if local_of(operation.tag) in ("lock", "unlock"):
+            self._note_locks()
+        if operation.tag == base("close-session"):
+            self._end(session, "close-session")
+
+    def _find(self, session: Session, operation: Element) -> tuple[bool, Callable[[Element], Result]]:
+        name = local_of(operation.tag)
+        special = self._special.get(operation.tag)
+        entry: Entry | None = OPERATIONS.get(name) if namespace_of(operation.tag) == BASE else None
+        if special is None and entry is None:
+            raise RpcError(Tag.OPERATION_NOT_SUPPORTED, "this server has no such operation", type=ErrorType.PROTOCOL)
+        self._access.check_call(session.who, name)
+        if special is not None:
+            handler, writes = special
+            return writes, lambda request: handler(session, request)
+        assert entry is not None
+        held = entry
+        return entry.writes, lambda request: held.run(self._operations, session.who, request, self._now.steady)
+
+    def _resume(self, session: Session) -> None:
+        session.move(SessionEvent.ANSWERED)
+        self._work(session)
+
+    def _answer(self, session: Session, rpc: Element, done: Done) -> None:
+        self._count(session, "rpcs")
+        self._send(session, serialise(reply(rpc, done.content) if done.content else reply_ok(rpc)))
+
+    def _answer_error(self, session: Session, rpc: Element, error: RpcError) -> None:
+        self._count(session, "rpcs")
+        self._count(session, "errors")
+        self._send(session, serialise(reply_error(rpc, error, self._schema.prefixes)))
+
+    def _count(self, session: Session, name: str) -> None:
+        for counters in (self._counters, session.facts.counters):
+            setattr(counters, name, getattr(counters, name) + 1)
+
+    def _note_locks(self) -> None:
+        for target in Target:
+            if self._datastores.locks.holder(target) is None:
+                self._locked.pop(target, None)
+            else:
+                self._locked.setdefault(target, self._now.utc)
+
+    # --- Notifications ---
+
+    def _notify(self, session: Session) -> None:
+        """Send a subscriber what is due, as much as it takes."""
+        subscription = session.subscription
+        assert subscription is not None
+        messages = subscription.take(self._now.utc)
+        try:
+            while session.unsent <= limits.NETCONF_UNSENT:
+                message = next(messages, None)
+                if message is None:
+                    break
+                self._count(session, "notifications")
+                self._send(session, message)
+        except NetconfError as error:
+            self._end(session, error.message)
+        else:
+            if subscription.ended:
+                session.subscription = None
+
+    def _steady_of(self, session: Session) -> float:
+        """When a subscription's stopTime is, by the steady clock."""
+        assert session.subscription is not None
+        assert session.subscription.stop is not None
+        return self._now.steady + (session.subscription.stop - self._now.utc).total_seconds()
+
+    # --- Operations on sessions, and what the server says of itself ---
+
+    def _close_session(self, session: Session, request: Element) -> Result:
+        del session
+        Parameters(request)
+        return Done()
+
+    def _kill_session(self, session: Session, request: Element) -> Result:
+        parameters = Parameters(request, "session-id")
+        parameters.need("session-id")
+        number = parameters.number("session-id", 1, (1 << 32) - 1)
+        victim = self._sessions.get(number or 0)
+        if victim is None or victim is session:  # RFC 6241 section 7.9
+            raise RpcError(Tag.INVALID_VALUE, "there is no such other session", type=ErrorType.PROTOCOL)
+        self._end(victim, f"killed by session {session.number}")
+        return Done()
+
+    def _create_subscription(self, session: Session, request: Element) -> Result:
+        if session.subscription is not None:
+            raise RpcError(Tag.OPERATION_FAILED, "this session has a subscription", type=ErrorType.PROTOCOL)
+        session.subscription = notifications.read_subscription(request, self._log, self._now.utc)
+        return Done()
+
+    def _get_schema(self, session: Session, request: Element) -> Result:
+        del session
+        return Done((monitoring.get_schema(request, self._schema.modules),))
+
+    def _whole_state(self, wanted: Wanted) -> list[Element]:
+        """The owner's state and the server's own."""
+        modules, found = self._schema.modules, list(self._state(wanted))
+        if wanted(qualified(MONITORING, "netconf-state")):
+            facts = [session.facts for session in self._sessions.values()]
+            self._note_locks()
+            found.append(
+                monitoring.netconf_state(
+                    modules,
+                    self._capabilities,
+                    self._datastores.locks,
+                    self._locked,
+                    facts,
+                    self._counters,
+                    self._started,
+                )
+            )
+        if wanted(qualified(LIBRARY, "yang-library")):
+            found.append(monitoring.library(modules))
+        if wanted(qualified(LIBRARY, "modules-state")):
+            found.append(monitoring.modules_state(modules))
+        if wanted(qualified(NETMOD, "netconf")):
+            found.append(notifications.streams(self._log))
+        return found
+
+
+def _stops(session: Session) -> bool:
+    taken = session.unsent <= limits.NETCONF_UNSENT  # else it goes on when some of that has left
+    return taken and session.subscription is not None and session.subscription.stop is not None

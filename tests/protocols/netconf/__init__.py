@@ -1,0 +1,1 @@
+"""NETCONF without input or output."""
