@@ -104,6 +104,7 @@ SUSPENSION: Final = 60.0  # seconds
 
 # --- Meeting ---
 FORMER_INCARNATIONS: Final = 1024  # remembered of each peer and of this node
+FORMER_RUNS: Final = 16  # remembered of each peer, in memory: messages are on their way for seconds, not for days
 
 # --- Key database ---
 AUDIT_LINES: Final = 100_000  # newest lines that the database keeps, some 20 MB; older ones belong into a log archive
@@ -125,6 +126,8 @@ SSH_WINDOW: Final = 1024 * KIB  # bytes that a peer may send on a channel before
 STREAM_BUFFER: Final = 256 * KIB  # bytes received and not read yet, after which the transport is stopped
 STREAM_PART: Final = 64 * KIB  # bytes that one read gives at most
 CONFIGURATION_AUDITED: Final = 256  # entries of one change that its line in the audit names
+NETCONF_ANSWER: Final = 30.0  # seconds until a client gives a call up; a commit on a slow disk and a large state fit in
+NETCONF_STATE: Final = 64 * KIB * KIB  # bytes of one reply that a client takes; a node with 4,000 paths tells 3 MiB
 STREAM_WRITE: Final = 30.0  # seconds that a peer may leave what it is sent before it counts as gone
 
 # --- Routing ---
@@ -237,6 +240,7 @@ SESSION_AGE: Final = CONNECTION_AGE - 300.0  # seconds after which a session wit
 AGENT_ORDERS: Final = 8  # orders on their way to one agent; the core gives at most one edit, one read and one stamp
 AGENT_EVENTS: Final = 256  # events of one agent that the controller has not taken up; then its session is not read on
 CONNECTING: Final = 32  # agents to which a session is being made at a time: each handshake costs some milliseconds of CPU
+ALLOCATION_TIME: Final = 120.0  # seconds until a global allocation is given up; the largest measured takes some ten
 NORTHBOUND_BODY: Final = 64 * KIB  # bytes of a request; a demand with all its excluded nodes has 10 KiB
 NORTHBOUND_CONNECTIONS: Final = 256  # of operators, auditors and their tools
 NORTHBOUND_PAGE: Final = 10_000  # entries of one answer; a reader asks for the rest after the last one
