@@ -10,13 +10,13 @@ EMPTY = Inventory({}, {}, {}, {}, (0, 0, 0))
 BLOCK = 1024 * KIB  # more than a source that restarted skips, several times
 
 
-def two() -> SmallNetwork:
-    """A and D, one hop apart, with link pad and a ready block; they have not spoken yet."""
+def two(block: int = BLOCK) -> SmallNetwork:
+    """A and D, one hop apart, with link pad and a ready block of so many bytes; they have not spoken yet."""
     kept = {}
     for node, other in (("a", "d"), ("d", "a")):
         segments = [shared_segment(f"{owner}{i}", node, other, owner) for owner in "ad" for i in (0, 1)]
-        route = Route(key=ONE_HOP.key, entry=ONE_HOP, next_sequence=1, next_start=BLOCK, floor=1)
-        kept[node] = [*segments, route, shared_block(ONE_HOP, node, 0, 0, BLOCK)]
+        route = Route(key=ONE_HOP.key, entry=ONE_HOP, next_sequence=1, next_start=block, floor=1)
+        kept[node] = [*segments, route, shared_block(ONE_HOP, node, 0, 0, block)]
     return SmallNetwork("ad", [ONE_HOP], kept)
 
 

@@ -195,6 +195,19 @@ def test_an_answer_of_another_run_ends_the_meeting():
     assert met(net)
 
 
+def test_a_late_hello_of_an_earlier_run_is_refused_without_an_alarm():
+    net = together()
+    net.clock.advance(1)
+    late = net.node("d").header_for("a")
+    net.restart("d")
+    net.settle()
+    hello = Hello(nonce="01", started=0, seen=None, inventory=EMPTY)
+    (answer,) = net.node("a").receive("d", Hello.kind, late, [hello])
+    assert (answer.outcome, answer.offer) == (Outcome.REFUSED, None)
+    assert alarms(net, "a") == []
+    assert met(net)
+
+
 def test_the_header_of_a_node_that_is_not_met_names_no_run_of_it():
     net = two()
     header = net.node("a").header_for("d")

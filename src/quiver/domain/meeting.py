@@ -55,6 +55,7 @@ class _State(msgspec.Struct):
     offered: str = ""  # nonce of our offer without a settle
     their_header: Header | None = None  # of the hello that our offer answers
     their_hello: Hello | None = None
+    gone: list[str] = []  # its earlier runs: what still comes of them was on its way for long
     last_asked: str = ""  # nonce of their hello that was settled: a late copy of it changes nothing
 
 
@@ -121,6 +122,10 @@ class Meeting:
         return True
 
     def _note(self, peer: Peer, header: Header) -> None:
+        if header.run != peer.run and peer.run:
+            gone = self._state(peer.node).gone
+            gone.append(peer.run)
+            del gone[: -limits.FORMER_RUNS]
         if header.run != peer.run or header.number > peer.number:
             peer.run, peer.number, peer.mac = header.run, header.number, header.mac
             self._noted.add(peer.node)
@@ -160,7 +165,7 @@ class Meeting:
             return
         state.asked = self._context.entropy.draw(16).hex()
         hello = self._hello(peer, state.asked, "")
-        self._context.outbox.post(peer, "hello", hello, lambda answer: self._offered(peer, hello, answer))
+        self._context.outbox.post(peer, Hello.kind, hello, lambda answer: self._offered(peer, hello, answer))
 
     def _hello(self, peer: str, nonce: str, echo: str) -> Hello:
         record = self.peer(peer)
@@ -172,6 +177,8 @@ class Meeting:
     def hello(self, sender: str, header: Header, item: Hello) -> Answer:
         """A node says hello: answer with an offer, or refuse its incarnation or its run."""
         state = self._state(sender)
+        if header.run in state.gone:
+            return Answer(Outcome.REFUSED, "of an earlier run")
         if state.met_run == header.run and item.nonce == state.last_asked:
             return Answer(Outcome.SETTLED)
         if not self._judge(sender, header, item):
@@ -198,7 +205,7 @@ class Meeting:
         self._adopt(peer, answer.header)
         state.settling, run = True, answer.header.run
         settle = Settle(nonce=offer.nonce)
-        self._context.outbox.post(peer, "settle", settle, lambda answer: self._settled(peer, run, offer, answer))
+        self._context.outbox.post(peer, Settle.kind, settle, lambda answer: self._settled(peer, run, offer, answer))
 
     def settle(self, sender: str, header: Header, item: Settle) -> Answer:
         """The node returns our offer's nonce: the meeting is done at this end."""
@@ -226,6 +233,10 @@ class Meeting:
         state, record = self._state(peer), self.peer(peer)
         started, state.ever, state.met_run = not state.ever, True, run
         state.met_at = self._context.clock.now()
+        # What else is under way of a meeting says what was held before this one.
+        state.asked, state.settling = "", False
+        for word in (Hello, Settle):
+            self._context.outbox.cancel(peer, word.kind, word.kind)
         self._context.journal.put(record)
         # Two runs that had met and lost sight of each other have forgotten nothing, and what either holds has changed since it
         # said so: to compare again could only burn what is good, at one end.
@@ -242,7 +253,7 @@ class Meeting:
         record = self.peer(sender)
         if self._shown(item.seen):
             return False
-        if header.incarnation in record.retired:
+        if header.incarnation in record.retired or header.run in self._state(sender).gone:
             return False
         same = header.incarnation == record.incarnation
         if same and record.run and header.run != record.run and item.started < record.number:
