@@ -31,7 +31,7 @@ class _Connection(asyncssh.SSHServer):
     def __init__(self, server: "SshServer", peer: str) -> None:
         self._server: Final = server
         self.peer: Final = peer  # address, for the log
-        self._line: Final = Line()
+        self._line: Final = Line(peer)
         self._refused: Final[set[str]] = set()  # fingerprints of keys that were told apart in the log
         self._attempts = 0
         self._user = ""

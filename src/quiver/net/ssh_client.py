@@ -48,7 +48,7 @@ class SshClient:
         Raises:
             RemoteError: the server is not there, is not the one expected, or refused us.
         """
-        line = Line()
+        line = Line(host)
 
         class _Client(asyncssh.SSHClient):
             def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:

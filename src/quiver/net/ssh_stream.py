@@ -15,9 +15,13 @@ class Line:
 
     asyncssh heeds the windows of channels, which their receiver chooses, and not its transport: without this a peer that names
     huge windows and reads nothing would fill this side's memory.
+
+    Args:
+        peer: address of the other side.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "") -> None:
+        self.peer: Final = peer
         self._room: Final = asyncio.Event()
         self._room.set()
         self._last: asyncio.TimerHandle | None = None
@@ -68,6 +72,11 @@ class SshStream(asyncssh.SSHServerSession[bytes], asyncssh.SSHClientSession[byte
         self._ended = False  # nothing more will come
         self._lost = False  # the channel is gone
         self._held = False  # the peer is not being read from
+
+    @property
+    def peer(self) -> str:
+        """Address of the other side."""
+        return self._line.peer
 
     # --- what asyncssh calls --------------------------------------------------------------------------------------
 

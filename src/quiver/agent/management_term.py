@@ -1,0 +1,72 @@
+"""The rights of the management plane's roles, and the fence between controllers (design section 7).
+
+Every edit of a controller carries its term. The node keeps the highest and refuses lower ones, so that a controller which has
+been replaced, and does not know it yet, changes nothing any more.
+"""
+
+from typing import Final
+
+from quiver.protocols.netconf.access import Principal, Role
+from quiver.protocols.netconf.change import PendingChange
+from quiver.protocols.netconf.datastores import Datastores, TestOption
+from quiver.protocols.netconf.edit import Operation
+from quiver.protocols.netconf.errors import RpcError, Tag
+from quiver.protocols.netconf.locks import Target
+from quiver.protocols.netconf.paths import Path, Step
+from quiver.protocols.netconf.tree import value_at
+from quiver.protocols.netconf.xml import Element, qualified, text_of
+from quiver.protocols.yang.names import KMS
+
+__all__ = ["LASTING", "STALE_TERM", "WRITES", "FencedDatastores"]
+
+_TERM_NODE: Final = "/quiver-kms:kms/controller/term"
+LASTING: Final = (_TERM_NODE,)
+"""What no rollback takes back."""
+
+_CONTROLLER: Final = frozenset((Role.CONTROLLER,))
+_BOTH: Final = frozenset((Role.CONTROLLER, Role.OPERATOR))
+_OPERATOR: Final = frozenset((Role.OPERATOR,))
+WRITES: Final = {
+    "/quiver-kms:kms/controller": _CONTROLLER,
+    "/quiver-kms:kms/directory/node": _BOTH,
+    "/quiver-kms:kms/path": _BOTH,  # an operator's by hand
+    "/quiver-kms:kms/directory/sae": _OPERATOR,
+    "/quiver-kms:kms/directory/permitted-pair": _OPERATOR,
+}
+"""Who may change what (rule 7); everything else nobody."""
+
+STALE_TERM: Final = "stale-term"
+"""error-app-tag of an edit of a controller that another one has replaced, or that says no term."""
+
+_STEPS: Final = tuple(qualified(KMS, name) for name in ("kms", "controller", "term"))
+_PLACE: Final[Path] = tuple(map(Step, _STEPS))
+
+
+class FencedDatastores(Datastores):
+    """Datastores in which a controller's edits have to carry its term."""
+
+    def edit(
+        self, who: Principal, target: Target, config: Element, default: Operation, option: TestOption | None
+    ) -> PendingChange | None:
+        """As `Datastores.edit`.
+
+        Raises:
+            RpcError: as there; access-denied with the app-tag `stale-term` where the term is missing or too low.
+        """
+        if who.role is Role.CONTROLLER:
+            held = value_at(self.running, _PLACE)
+            _check_term(config, int(held) if isinstance(held, str) else 0)
+        return super().edit(who, target, config, default, option)
+
+
+def _check_term(config: Element, held: int) -> None:
+    said = config.find("/".join(_STEPS))
+    if said is None:
+        raise _stale("each edit of a controller carries its term")
+    text = text_of(said).strip()
+    if text.isascii() and text.isdigit() and int(text[:32]) < held:  # what is no number, the schema refuses
+        raise _stale(f"term {held} was accepted before")
+
+
+def _stale(reason: str) -> RpcError:
+    return RpcError(Tag.ACCESS_DENIED, f"kms/controller/term: {reason}", path=_PLACE, app_tag=STALE_TERM)
