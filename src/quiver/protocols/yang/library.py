@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from quiver.protocols.netconf import monitoring
 from quiver.protocols.netconf.modules import ModuleName
 from quiver.protocols.netconf.schema import Schema
 from quiver.protocols.yang.names import DEVIATIONS_MODULE, ETSI_MODULE, ETSI_TYPES_MODULE, KMS_MODULE
@@ -21,19 +22,12 @@ OWN_MODULES: Final = (
     ModuleName(ETSI_TYPES_MODULE, "2022-01-30"),
     ModuleName(DEVIATIONS_MODULE, "2026-01-15"),
 )
-MODULES: Final = (
-    *OWN_MODULES,
-    ModuleName(
-        "ietf-netconf",
-        "2011-06-01",
-        features=("writable-running", "candidate", "confirmed-commit", "rollback-on-error", "validate"),
-    ),
-    ModuleName("ietf-netconf-monitoring", "2010-10-04"),
-    ModuleName("ietf-yang-library", "2019-01-04"),
-    ModuleName("ietf-datastores", "2018-02-14", implemented=False),
-    ModuleName("ietf-yang-types", "2013-07-15", implemented=False),
-    ModuleName("ietf-inet-types", "2013-07-15", implemented=False),
+_NETCONF: Final = ModuleName(
+    "ietf-netconf",
+    "2011-06-01",
+    features=("writable-running", "candidate", "confirmed-commit", "rollback-on-error", "validate"),
 )
+MODULES: Final = (*OWN_MODULES, _NETCONF, *monitoring.MODULES)
 
 
 @cache
