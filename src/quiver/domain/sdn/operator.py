@@ -85,6 +85,10 @@ class Operator:
             self._steering.demanded(demand, now)
             core.notices.say("demanded", now, demand=demand.name, origin=demand.origin.value)
 
+    def demanded(self, name: str) -> Demand | None:
+        """The demand of this name, if there is one."""
+        return self._core.demands.get(name)
+
     def give_up(self, name: str) -> bool:
         """Serve a virtual link no longer; False where there is none of this name."""
         core, now = self._core, self._core.now()
@@ -110,6 +114,14 @@ class Operator:
             self.demand(demand)
 
     # --- drains ---------------------------------------------------------------------------------------------------
+
+    def drained(self, what: What, name: str) -> bool:
+        """Whether the operator wants no path to pass it."""
+        return (what, name) in self._core.memory.drained
+
+    def drains(self) -> list[tuple[What, str]]:
+        """All that the operator wants no path to pass."""
+        return sorted(self._core.memory.drained)
 
     def drain(self, what: What, name: str, *, drained: bool = True) -> None:
         """Let no path pass a node or link, or let them pass again. What it carries moves first: nothing is interrupted.
