@@ -46,7 +46,7 @@ REPORT = NodeReport(
 FACTS = NodeFacts(paths=(PATH,), rates={"a-b": 5000.7}, models={"a-b": "vendor/device"}, version="0.1", location="site")
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(view=examples.views())
 def test_the_view_of_any_node_is_an_instance(view: tuple[NodeReport, NodeFacts]) -> None:
     judges.judge(etsi_node_to_xml(*view), judges.etsi_schema())

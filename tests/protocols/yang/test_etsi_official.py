@@ -22,7 +22,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Schema:
     return judges.official_schema(judges.official_files(tmp_path_factory.mktemp("official")))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(view=examples.views())
 def test_the_view_of_any_node_is_an_instance(official: Schema, view: tuple[NodeReport, NodeFacts]) -> None:
     judges.judge(etsi_node_to_xml(*view), official)
