@@ -10,6 +10,7 @@ from lxml import etree
 from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.domain.network import PathEntry
 from quiver.domain.provision import Provision
+from quiver.net.addresses import Address
 from quiver.protocols.netconf.change import Change
 from quiver.protocols.netconf.tree import add_value
 from quiver.protocols.netconf.xml import Element, element, make, qualified
@@ -28,7 +29,7 @@ from quiver.protocols.yang.entries import (
 from quiver.protocols.yang.names import KMS
 from quiver.store.configuration import Entry
 
-__all__ = ["Edit", "EntryKind", "EntryValue", "changed", "document_of", "edits_of", "entry_of", "read_entry"]
+__all__ = ["Edit", "EntryKind", "EntryValue", "Place", "changed", "document_of", "edits_of", "entry_of", "read_entry"]
 
 
 class EntryKind(StrEnum):
@@ -58,6 +59,14 @@ class Edit(msgspec.Struct, frozen=True):
     kind: EntryKind
     key: str
     value: EntryValue | None
+
+    @property
+    def place(self) -> "Place":
+        """What tells it from all others."""
+        return self.kind, self.key
+
+
+Place = tuple[EntryKind, str]
 
 
 _TERM: Final = qualified(KMS, "term")
@@ -99,7 +108,12 @@ def _edit_of(change: Change) -> Edit:
             path = path_from_xml(entry)
             return Edit(kind, path.key, path)
         case EntryKind.ADDRESS:
-            return Edit(kind, *address_from_xml(entry))
+            node, address = address_from_xml(entry)
+            try:
+                Address(address)
+            except ValueError as error:
+                raise RequestError(f"node {node}: {error}") from None
+            return Edit(kind, node, address)
         case EntryKind.HOME:
             return Edit(kind, *home_from_xml(entry))
     pair_from_xml(entry)

@@ -7,14 +7,14 @@ starts with what the database has.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol
 
 import structlog
 
-from quiver.agent.management_entries import Edit, EntryKind, changed, document_of, edits_of, entry_of, read_entry
+from quiver.agent.management_entries import Edit, EntryKind, Place, changed, document_of, edits_of, entry_of, read_entry
 from quiver.agent.management_sessions import Caller
 from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, StorageError
 from quiver.domain.network import Network
@@ -24,13 +24,22 @@ from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.xml import Element
 from quiver.store.configuration import Author, ConfigurationDatabase
 
-__all__ = ["Running", "Works"]
+__all__ = ["Running", "Works", "against_policy"]
 
 _log = structlog.get_logger("quiver.agent.management")
 
 
 class Works(Protocol):
     """Who works by the configuration: an `Engine`."""
+
+    def check(self, provision: Provision) -> None:
+        """Whether `provision` would take this; changes nothing.
+
+        Raises:
+            ConfigurationError: it would not.
+            StorageError: there is no node now.
+        """
+        ...
 
     async def provision(self, provision: Provision) -> None:
         """Take over what has come over NETCONF.
@@ -46,7 +55,7 @@ class Running:
     """The running configuration of one node.
 
     Args:
-        database: where it lasts. It is read here.
+        database: where it lasts. It is read here, and what the file no longer allows is taken out of it.
         policy: of the configuration file.
         excluded: nodes that local policy allows on no path that comes over NETCONF.
 
@@ -58,19 +67,25 @@ class Running:
     def __init__(self, database: ConfigurationDatabase, policy: Network, excluded: frozenset[str]) -> None:
         self._database: Final = database
         self._worker: Final = ThreadPoolExecutor(1, "configuration")
-        self._policy = policy
-        self._excluded = excluded
+        self._one: Final = asyncio.Lock()  # one change at a time, whoever asks for it
         self._engine: Works | None = None
-        self._entries = self._restored()
-        self.provision = changed(Provision(), self._entries)
+        self._tell: Callable[[Provision], None] = lambda _: None
+        self._entries: Final = self._restored(policy, excluded)
+        self.provision = changed(Provision(), list(self._entries.values()))
 
-    def work_by(self, engine: Works) -> None:
-        """Who takes changes from now on; it has what `provision` says."""
-        self._engine = engine
+    def work_by(self, engine: Works, tell: Callable[[Provision], None] = lambda _: None) -> None:
+        """Who takes changes from now on, and has what `provision` says; `tell` hears of each change once it holds."""
+        self._engine, self._tell = engine, tell
+
+    @property
+    def engine(self) -> Works:
+        """Who works by it."""
+        assert self._engine is not None, "work_by comes first"
+        return self._engine
 
     def documents(self) -> list[Element]:
         """What a datastore has to hold at the start."""
-        return [document_of(self._entries)]
+        return [document_of(self._entries.values())]
 
     def close(self) -> None:
         """No change comes any more."""
@@ -78,54 +93,35 @@ class Running:
 
     # --- at the start ---------------------------------------------------------------------------------------------
 
-    def _restored(self) -> list[Edit]:
+    def _restored(self, policy: Network, excluded: frozenset[str]) -> dict[Place, Edit]:
         """What the database holds, without what waited for a confirmation, and without what local policy no longer allows."""
         stored = self._database.load()
-        held = {(edit.kind, edit.key): edit for edit in map(read_entry, stored.entries)}
+        held = {edit.place: edit for edit in map(read_entry, stored.entries)}
         undone = [edit for edit in map(read_entry, stored.fallback) if edit.kind is not EntryKind.TERM]
-        for edit in undone:
-            if edit.value is None:
-                held.pop((edit.kind, edit.key), None)
-            else:
-                held[edit.kind, edit.key] = edit
+        _put(held, undone)
         if undone:
-            _log.warning(
-                "confirmed commit taken back", entries=len(undone), reason="the agent ended before it was confirmed"
-            )
-        dropped = self._against_policy(held.values())
-        for edit in dropped:
-            del held[edit.kind, edit.key]
-        if undone or dropped:
-            gone = [Edit(edit.kind, edit.key, None) for edit in dropped]
+            reason = "the agent ended before it was confirmed"
+            _log.warning("confirmed commit taken back", entries=len(undone), reason=reason)
+        gone = against_policy(held.values(), policy, excluded)
+        _put(held, gone)
+        if undone or gone:
             self._database.commit([entry_of(edit) for edit in (*undone, *gone)], _itself("start"))
-        return list(held.values())
+        return held
 
-    def _against_policy(self, edits: Iterable[Edit]) -> list[Edit]:
-        """The entries that the node could not start with: the file says otherwise now, and the file is local policy."""
-        held = list(edits)
-        if self._objection(held) is None:
-            return []
-        refused: list[Edit] = []
-        groups: dict[object, list[Edit]] = {}
-        for edit in held:  # only versions of one path can be in each other's way
-            together = edit.key.rpartition("/")[0] if edit.kind is EntryKind.PATH else (edit.kind, edit.key)
-            groups.setdefault(together, []).append(edit)
-        for group in groups.values():
-            allowed: list[Edit] = []
-            for edit in sorted(group, key=_version, reverse=True):
-                if (reason := self._objection([*allowed, edit])) is None:
-                    allowed.append(edit)
-                else:
-                    refused.append(edit)
-                    _log.warning("entry dropped", kind=edit.kind.value, entry=edit.key, reason=reason)
-        return refused
+    async def adopt(self, policy: Network, excluded: frozenset[str]) -> bool:
+        """Let go of what another configuration file does not allow, so that the node can take that file over.
 
-    def _objection(self, edits: Sequence[Edit]) -> str | None:
-        try:
-            compose(self._policy, changed(Provision(), edits), self._excluded)
-        except QuiverError as error:
-            return error.message
-        return None
+        Returns:
+            Whether there was something; the datastore has to be made anew then.
+
+        Raises:
+            QuiverError: nothing was changed.
+        """
+        async with self._one:
+            gone = against_policy(self._entries.values(), policy, excluded)
+            if gone:
+                await self._change(gone, [], _itself("local policy"))
+            return bool(gone)
 
     # --- changes --------------------------------------------------------------------------------------------------
 
@@ -136,8 +132,7 @@ class Running:
             RpcError: they do not; it names the entry.
         """
         try:
-            edits = edits_of(change.changes)
-            compose(self._policy, changed(self.provision, edits), self._excluded)
+            self.engine.check(changed(self.provision, edits_of(change.changes)))
         except (ConfigurationError, RequestError) as error:
             raise _refusal(error, change.changes) from None
 
@@ -147,15 +142,21 @@ class Running:
         Raises:
             QuiverError: as there.
         """
-        assert self._engine is not None
         edits = edits_of(change.changes)
-        before, after = self.provision, changed(self.provision, edits)
         fallback = [edit for edit in edits_of(change.fallback) if edit.kind is not EntryKind.TERM]
+        author = _author(change, caller)
         try:
-            await self._engine.provision(after)
+            async with self._one:
+                await self._change(edits, fallback, author)
         except ConfigurationError as error:
             raise _refusal(error, change.changes) from None
-        author = _author(change, caller)
+        _log.info(
+            "configuration changed", user=author.user, role=author.role, cause=author.cause, entries=_named(edits)
+        )
+
+    async def _change(self, edits: Sequence[Edit], fallback: Sequence[Edit], author: Author) -> None:
+        before, after = self.provision, changed(self.provision, edits)
+        await self.engine.provision(after)
         commit = partial(
             self._database.commit, list(map(entry_of, edits)), author, fallback=list(map(entry_of, fallback))
         )
@@ -163,12 +164,48 @@ class Running:
             await asyncio.get_running_loop().run_in_executor(self._worker, commit)
         except StorageError:
             with contextlib.suppress(QuiverError):
-                await self._engine.provision(before)
+                await self.engine.provision(before)
             raise
         self.provision = after
-        _log.info(
-            "configuration changed", user=author.user, role=author.role, cause=author.cause, entries=_named(edits)
-        )
+        _put(self._entries, edits)
+        self._tell(after)
+
+
+def against_policy(edits: Iterable[Edit], policy: Network, excluded: frozenset[str]) -> list[Edit]:
+    """The entries that a node with this file could not start with, as edits that take them away: the file is local policy."""
+    held = list(edits)
+    if _objection(held, policy, excluded) is None:
+        return []
+    refused: list[Edit] = []
+    groups: dict[Place, list[Edit]] = {}
+    for edit in held:  # only versions of one path can be in each other's way
+        together = edit.key.rpartition("/")[0] if edit.kind is EntryKind.PATH else edit.key
+        groups.setdefault((edit.kind, together), []).append(edit)
+    for group in groups.values():
+        allowed: list[Edit] = []
+        for edit in sorted(group, key=_version, reverse=True):
+            if (reason := _objection([*allowed, edit], policy, excluded)) is None:
+                allowed.append(edit)
+            else:
+                refused.append(Edit(edit.kind, edit.key, None))
+                _log.warning("entry dropped", kind=edit.kind.value, entry=edit.key, reason=reason)
+    return refused
+
+
+def _objection(edits: Sequence[Edit], policy: Network, excluded: frozenset[str]) -> str | None:
+    try:
+        compose(policy, changed(Provision(), edits), excluded)
+    except QuiverError as error:
+        return error.message
+    return None
+
+
+def _put(held: dict[Place, Edit], edits: Iterable[Edit]) -> None:
+    for edit in edits:
+        if edit.value is None:
+            held.pop(edit.place, None)
+        else:
+            held[edit.place] = edit
 
 
 _SHOWN: Final = 8  # entries of one change that a log line names
