@@ -1,5 +1,6 @@
 """Judges of instances that we did not write: yangson, with our modules and with the official ones, and libyang's yanglint."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,8 +72,13 @@ def _read(text: str) -> ElementTree.Element:
 
 def judge(instance: Element, schema: Schema, content: ContentType = ContentType.all) -> None:
     """Raise a YangsonException unless a top-level data node is a valid instance."""
-    root = _read(f"<data>{etree.tostring(instance, encoding='unicode')}</data>")
-    schema.model.from_xml(root).validate(ctype=content)
+    judge_all([instance], schema, content)
+
+
+def judge_all(instances: Iterable[Element], schema: Schema, content: ContentType = ContentType.all) -> None:
+    """Raise a YangsonException unless top-level data nodes are together a valid instance."""
+    texts = "".join(etree.tostring(instance, encoding="unicode") for instance in instances)
+    schema.model.from_xml(_read(f"<data>{texts}</data>")).validate(ctype=content)
 
 
 def judge_notification(instance: Element, schema: Schema) -> None:

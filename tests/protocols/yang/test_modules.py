@@ -9,13 +9,14 @@ from lxml import etree
 from yangson.exceptions import YangsonException
 
 from quiver.domain.errors import ConfigurationError
-from quiver.protocols.netconf import modules
+from quiver.protocols.netconf import modules, monitoring
 from quiver.protocols.netconf.schema import Schema
+from quiver.protocols.netconf.xml import LIBRARY, qualified
 from quiver.protocols.yang.etsi_node import etsi_node_to_xml
 from quiver.protocols.yang.library import DIRECTORY, MODULES, OWN_MODULES, node_schema
-from quiver.protocols.yang.names import ETSI_NODE, KMS_MODULE
+from quiver.protocols.yang.names import DEVIATIONS_MODULE, ETSI_MODULE, ETSI_NODE, KMS_MODULE
 from tests.protocols.yang import reference
-from tests.protocols.yang.judges import etsi_schema, judge
+from tests.protocols.yang.judges import etsi_schema, judge, judge_all
 from tests.protocols.yang.test_etsi import FACTS, REPORT
 
 # What RFC 8407 advises against and ETSI GS QKD 015 does all the same: a mandatory leaf at the top, and saying the obvious,
@@ -53,6 +54,22 @@ def test_what_a_module_imports_is_served_with_it() -> None:
     data = node_schema().model.schema_data
     imported = {used for module in data.modules.values() for used in module.prefix_map.values()}
     assert imported <= {(module.name, module.revision) for module in MODULES}
+
+
+def test_the_yang_library_is_an_instance_of_its_module_and_names_the_deviations() -> None:
+    """RFC 8525, and RFC 7895 for older clients."""
+    served = node_schema().modules
+    trees = {"module-set/module": monitoring.library(served), "module": monitoring.modules_state(served)}
+    judge_all(trees.values(), Schema(monitoring.MODULES))
+    for path, tree in trees.items():
+        listed = tree.findall("/".join(qualified(LIBRARY, name) for name in path.split("/")))
+        deviations = {
+            module.findtext(qualified(LIBRARY, "name")): "@".join(deviation.itertext())
+            for module in listed
+            for deviation in module.findall(qualified(LIBRARY, "deviation"))
+        }
+        assert list(deviations) == [ETSI_MODULE]
+        assert deviations[ETSI_MODULE].startswith(DEVIATIONS_MODULE)
 
 
 def test_a_collection_without_the_modules_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,12 +24,14 @@ class ModuleName:
         revision: its date; empty for one without.
         implemented: False where only its types and identities are used.
         features: the features that are supported.
+        deviations: names of the modules that say where the server differs from it.
     """
 
     name: str
     revision: str
     implemented: bool = True
     features: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Module:
         features: the features that are supported.
         file: where its text is.
         text: its text.
+        deviations: names of the modules that say where the server differs from it.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Module:
     features: tuple[str, ...]
     file: Path
     text: str
+    deviations: tuple[str, ...] = ()
 
 
 def find_modules(names: Sequence[ModuleName], directories: Sequence[Path]) -> tuple[Module, ...]:
@@ -98,6 +102,7 @@ def _read(name: ModuleName, places: Sequence[Path]) -> Module:
                     name.features,
                     file,
                     text,
+                    name.deviations,
                 )
     raise ConfigurationError(f"YANG module {name.name}@{name.revision}: no file has it")
 

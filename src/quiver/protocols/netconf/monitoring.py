@@ -146,6 +146,8 @@ def library(modules: Iterable[Module]) -> Element:
         child(listed, "namespace", module.namespace)
         for feature in module.features if module.implemented else ():
             child(listed, "feature", feature)
+        for name in module.deviations:
+            child(listed, "deviation", name)
     schema = child(root, "schema")
     child(schema, "name", _SET)
     child(schema, "module-set", _SET)
@@ -169,6 +171,11 @@ def modules_state(modules: Iterable[Module]) -> Element:
         child(listed, "namespace", module.namespace)
         for feature in module.features:
             child(listed, "feature", feature)
+        for other in held:
+            if other.name in module.deviations:
+                deviation = child(listed, "deviation")
+                child(deviation, "name", other.name)
+                child(deviation, "revision", other.revision)
         child(listed, "conformance-type", "implement" if module.implemented else "import")
     return root
 

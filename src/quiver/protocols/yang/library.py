@@ -18,7 +18,7 @@ __all__ = ["DIRECTORY", "MODULES", "OWN_MODULES", "node_schema"]
 DIRECTORY: Final = Path(__file__).parent
 OWN_MODULES: Final = (
     ModuleName(KMS_MODULE, "2026-01-15"),
-    ModuleName(ETSI_MODULE, "2022-01-30"),
+    ModuleName(ETSI_MODULE, "2022-01-30", deviations=(DEVIATIONS_MODULE,)),
     ModuleName(ETSI_TYPES_MODULE, "2022-01-30"),
     ModuleName(DEVIATIONS_MODULE, "2026-01-15"),
 )
