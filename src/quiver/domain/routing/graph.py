@@ -207,6 +207,12 @@ class Graph:
         other.pads[arc], other.read[arc] = bits, read
         return other
 
+    def with_pads(self, bits: Counts, read: float) -> Self:
+        """Likewise for all arcs at once, by their numbers."""
+        other = copy(self)
+        other.pads, other.read = bits.astype(np.int64), np.full(len(self.read), read)
+        return other
+
     def place(self, nodes: Sequence[str], rate: int) -> Self:
         """A route has been given `rate` bit/s of each of its hops."""
         return self.place_all([(nodes, rate)])

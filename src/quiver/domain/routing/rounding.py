@@ -1,8 +1,9 @@
 """From rates of columns to one column for each demand: a path is one path.
 
-Demands that the program serves by one column keep it. Each of the others gets one that can carry its whole level: the column with
-its largest part first, then any route with enough left. Where there is none, demands in the way move aside, those of a lower tier
-give way, and at last the demand gets what its widest column has left.
+Demands that the program serves by one column keep it. Each of the others gets one that can carry its whole level: the column
+with its largest part first, then any route with enough left. Where there is none, demands in the way move aside, those of a lower
+tier give way, and at last the demand gets what its widest column has left. Those that were never admitted come last: among them
+one that can have its whole rate goes before several that could have a part.
 """
 
 from collections.abc import Collection, Sequence
@@ -56,16 +57,21 @@ class _Rounding:
                 self._split.add(demand)
 
     def done(self) -> dict[int, Placement]:
-        """Place all."""
-        for demand, ways in self._ways.items():
+        """Place all: first those that keep one column, then those that have to be given one, at last who gets a part only."""
+        waiting = [demand for demand in self._ways if self._waits(demand)]
+        firm = [demand for demand in self._ways if demand not in set(waiting)]
+        for demand in firm:
             if demand not in self._split:
-                self._put(demand, ways[0])
-        for demand in sorted(self._split):
-            if column := self._fitting(demand, int(self._wanted[demand])):
+                self._put(demand, self._ways[demand][0])
+        for demand in firm:
+            if demand in self._split and (column := self._fitting(demand, int(self._wanted[demand]))):
                 self._put(demand, column)
-        for demand in self._ways:
+        for demand in firm:
             if self._short(demand):
                 self._insist(demand)
+        for demand in waiting:
+            if column := self._fitting(demand, self._columns.demands[demand].rate):
+                self._put(demand, column, self._columns.demands[demand].rate)
         for demand in self._ways:
             self._top_up(demand)
         names = self._columns.graph.shape.names
@@ -74,6 +80,11 @@ class _Rounding:
             for demand, (column, rate) in self._given.items()
             if rate
         }
+
+    def _waits(self, demand: int) -> bool:
+        """It was never admitted and cannot have its whole rate by the program: a part of it is better than nothing, no more."""
+        asked = self._columns.demands[demand]
+        return not asked.admitted and self._wanted[demand] < asked.rate
 
     # --- one demand -----------------------------------------------------------------------------------------------
 
