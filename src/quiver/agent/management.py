@@ -5,7 +5,7 @@ the one that the configuration gives its owner.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import metadata
 from pathlib import Path
@@ -81,7 +81,6 @@ class ManagementPlane:
         running: its running configuration.
         key: the SSH server's own.
         models: QKD link → vendor of this end's device.
-        age: seconds that a connection may live; None for `limits.CONNECTION_AGE`.
 
     Raises:
         ConfigurationError: a file is wrong, or the stored configuration does not fit the schema.
@@ -98,11 +97,11 @@ class ManagementPlane:
     ) -> None:
         self._engine: Final = engine
         self._state: Final = _State(engine, models or {})
-        self._users: Final = {user.name: user for user in table.users}
-        schema = node_schema()
-        access = Access(schema, WRITES)
-        stores = FencedDatastores(schema, load(schema, running.documents()), access, running.check, LASTING)
-        self.sessions: Final = Sessions(Server(stores, access, self._state, moment()), running.take)
+        self._running: Final = running
+        self._users: Final[dict[str, UserTable]] = {}
+        self._keys: Final[dict[str, frozenset[bytes]]] = {}
+        self._admit(table.users)
+        self.sessions = self._fresh()
         self._stack: Final = AsyncExitStack()
         self.ssh: Final = self._ssh_server(table.ssh_listen, table, key)
         self.tls: Final = self._tls_server(table.tls_listen, table)
@@ -114,7 +113,7 @@ class ManagementPlane:
             return None
         return SshServer(
             self._over_ssh,
-            keys={user.name: frozenset(key.public_data for key in user.keys) for user in table.users},
+            keys=self._keys,
             host_key=key,
             policy=WITH_CLASSICAL if table.allow_classical else POST_QUANTUM,
             plane=_PLANE,
@@ -140,17 +139,47 @@ class ManagementPlane:
                 if server is not None:
                     await server.start()
                     stack.push_async_callback(server.stop)
-            stack.push_async_callback(self.sessions.close, "the agent stops")
+            stack.push_async_callback(self._end)
             self._stack.push_async_callback(stack.pop_all().aclose)
 
     async def stop(self) -> None:
         """Carry changes under way to their end, close all sessions, listen no more."""
         await self._stack.aclose()
 
+    async def _end(self) -> None:
+        await self.sessions.close("the agent stops")
+
+    async def adopt(self, users: Sequence[UserTable]) -> None:
+        """Take over other users; where somebody lost something, all sessions end."""
+        lost = any(user not in users for user in self._users.values())
+        self._admit(users)
+        if lost:
+            await self.renew()
+
+    async def renew(self) -> None:
+        """End all sessions; those that come now see what the node works by now."""
+        former, self.sessions = self.sessions, self._fresh()
+        await former.close("local policy has changed")
+
+    def _admit(self, users: Sequence[UserTable]) -> None:
+        self._users.clear()
+        self._keys.clear()
+        self._users.update({user.name: user for user in users})
+        self._keys.update({user.name: frozenset(key.public_data for key in user.keys) for user in users})
+
+    def _fresh(self) -> Sessions:
+        """Sessions on a datastore that holds what the node works by now."""
+        schema, running = node_schema(), self._running
+        access = Access(schema, WRITES)
+        stores = FencedDatastores(schema, load(schema, running.documents()), access, running.check, LASTING)
+        return Sessions(Server(stores, access, self._state, moment()), running.take)
+
     # --- who comes ------------------------------------------------------------------------------------------------
 
     async def _over_ssh(self, user: str, stream: SshStream) -> None:
-        await self.sessions.serve(Caller(user, Role(self._users[user].role), "ssh", stream.peer), stream)
+        known = self._users.get(user)  # it was there when it logged in; the configuration may be another one now
+        if known is not None:
+            await self.sessions.serve(Caller(user, Role(known.role), "ssh", stream.peer), stream)
 
     async def _over_tls(self, stream: TlsStream) -> None:
         names = stream.facts.names
