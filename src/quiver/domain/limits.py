@@ -67,6 +67,7 @@ HANDOVER_TIME: Final = 30.0  # seconds until an announced segment that nobody co
 
 # --- Priming ---
 NODES_PER_PATH: Final = 64  # nodes of one path
+VIRTUAL_LINK_LENGTH: Final = 128  # characters of a virtual link's name; it stands in every message of its paths
 VERSIONS_PER_PATH: Final = 2  # versions of a path that a node keeps
 PRIORITIES: Final = 8  # classes of paths
 WINDOW: Final = 64  # sequences of a path version that are open above its floor
@@ -177,7 +178,9 @@ DRY_MOST: Final = 120.0  # seconds; what the two above double to where no route 
 LAYING_TIME: Final = 10.0  # seconds until a new version that some node has not taken is given up
 DRAINING_TIME: Final = 10.0  # seconds for open sequences to end; sources void them after SEQUENCE_TIME
 ALLOCATION_INTERVAL: Final = 30.0  # seconds between two global allocations
-ALLOCATION_GAIN: Final = 0.05  # bit/s gained for each bit/s moved: seconds of pad in open sequences are back in a minute
+ALLOCATION_GAIN: Final = (
+    0.05  # bit/s gained for each bit/s moved: seconds of pad in open sequences are back in a minute
+)
 ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
 
 # --- NETCONF sessions and datastores ---
@@ -232,14 +235,20 @@ MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
 MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it
 
 # --- The controller's process ---
-HISTORY_LINES: Final = 100_000  # newest entries that its database keeps, some 30 MB; older ones belong into a log archive
+HISTORY_LINES: Final = (
+    100_000  # newest entries that its database keeps, some 30 MB; older ones belong into a log archive
+)
 HISTORY_TRIM: Final = 64  # commits between two removals of older entries
 HISTORY_PAGE: Final = 1000  # entries that one request may ask for
 CALLS_WAITING: Final = 1024  # operators' requests that wait for the controller's next turn
-SESSION_AGE: Final = CONNECTION_AGE - 300.0  # seconds after which a session with an agent is replaced, before that ends it
+SESSION_AGE: Final = (
+    CONNECTION_AGE - 300.0
+)  # seconds after which a session with an agent is replaced, before that ends it
 AGENT_ORDERS: Final = 8  # orders on their way to one agent; the core gives at most one edit, one read and one stamp
 AGENT_EVENTS: Final = 256  # events of one agent that the controller has not taken up; then its session is not read on
-CONNECTING: Final = 32  # agents to which a session is being made at a time: each handshake costs some milliseconds of CPU
+CONNECTING: Final = (
+    32  # agents to which a session is being made at a time: each handshake costs some milliseconds of CPU
+)
 ALLOCATION_TIME: Final = 120.0  # seconds until a global allocation is given up; the largest measured takes some ten
 NORTHBOUND_BODY: Final = 64 * KIB  # bytes of a request; a demand with all its excluded nodes has 10 KiB
 NORTHBOUND_CONNECTIONS: Final = 256  # of operators, auditors and their tools
@@ -248,6 +257,8 @@ NORTHBOUND_ANSWER: Final = 32 * KIB * KIB  # bytes that an operator's tool takes
 LIVE_PERIOD: Final = 1.0  # seconds between two looks at the live state for those who follow it
 LIVE_HEARTBEAT: Final = 15.0  # seconds of silence after which a comment is sent; proxies cut connections after 30 to 60
 LIVE_READERS: Final = 64  # of the live state
-LIVE_WAITING: Final = 256  # events that one of them has not taken; it is cut off then, and returns with its last event's id
+LIVE_WAITING: Final = (
+    256  # events that one of them has not taken; it is cut off then, and returns with its last event's id
+)
 LIVE_REPLAY: Final = 1000  # entries of the history that one who returns is given; of more it reads the history itself
 NETCONF_FILTER: Final = 1024  # nodes of one subtree filter; each is held against every entry of the list that it names

@@ -55,13 +55,22 @@ class PathEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
     priority: int = 1
 
     def __post_init__(self) -> None:
+        # The name stands in messages, logs and YANG instances: no control characters, and the key's parts stay apart.
+        if not 0 < len(self.virtual_link) <= limits.VIRTUAL_LINK_LENGTH or not self.virtual_link.isprintable():
+            raise ConfigurationError(
+                f"virtual_link: 1 to {limits.VIRTUAL_LINK_LENGTH} printable characters are allowed"
+            )
         where = f"path {self.virtual_link}/{self.path}/{self.version}"
         if len(self.nodes) < 2 or len(set(self.nodes)) != len(self.nodes):
             raise ConfigurationError(f"{where}: nodes must name at least two nodes, each once")
         if len(self.nodes) > limits.NODES_PER_PATH:
             raise ConfigurationError(f"{where}: nodes may name at most {limits.NODES_PER_PATH}")
-        if self.path < 1 or self.version < 1 or self.rate < 0:
-            raise ConfigurationError(f"{where}: path and version count from 1, rate from 0")
+        if not (
+            0 < self.path <= limits.MARK_MAX
+            and 0 < self.version <= limits.MARK_MAX
+            and 0 <= self.rate <= limits.MARK_MAX
+        ):
+            raise ConfigurationError(f"{where}: path and version count from 1, rate from 0, all to {limits.MARK_MAX}")
         if self.depth and not limits.BLOCK_MIN <= self.depth <= limits.DEPTH_MAX:
             allowed = f"0 or {limits.BLOCK_MIN} to {limits.DEPTH_MAX} bytes"
             raise ConfigurationError(f"{where}: depth must be {allowed}")
