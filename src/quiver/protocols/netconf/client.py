@@ -12,7 +12,7 @@ from quiver.protocols.netconf.capabilities import BASE_1_0, BASE_1_1, Hello, hel
 from quiver.protocols.netconf.errors import RpcError, from_element
 from quiver.protocols.netconf.framing import Framing, MessageReader, frame
 from quiver.protocols.netconf.notifications import read_time
-from quiver.protocols.netconf.xml import NOTIFICATION, Element, base, make, parse, qualified, serialise, text_of
+from quiver.protocols.netconf.xml import NOTIFICATION, Element, base, enclose, make, parse, qualified, text_of
 
 __all__ = ["ClientEvent", "ClientSession", "Greeted", "Notified", "Replied"]
 
@@ -95,7 +95,7 @@ class ClientSession:
         """An rpc.
 
         Args:
-            operation: the operation's element; it becomes part of the rpc.
+            operation: the operation's element.
 
         Returns:
             Its message-id, and the bytes to send.
@@ -111,9 +111,8 @@ class ClientSession:
         self._numbers += 1
         message_id = str(self._numbers)
         rpc = make(base("rpc"), {None: base("")[1:-1]}, {"message-id": message_id})
-        rpc.append(operation)
         self._open[message_id] = None
-        return message_id, frame(serialise(rpc), self._framing)
+        return message_id, frame(enclose(rpc, (operation,)), self._framing)
 
     def feed(self, data: bytes) -> list[ClientEvent]:
         """Bytes have come from the server.

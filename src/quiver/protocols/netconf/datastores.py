@@ -22,7 +22,7 @@ from quiver.protocols.netconf.paths import Path, Step
 from quiver.protocols.netconf.schema import Kind, Schema, SchemaNode
 from quiver.protocols.netconf.tree import Branch, place, value_at
 from quiver.protocols.netconf.validate import Validator
-from quiver.protocols.netconf.xml import Element
+from quiver.protocols.netconf.xml import Element, graft, make
 
 __all__ = ["Check", "Datastores", "TestOption", "load"]
 
@@ -53,8 +53,8 @@ def load(schema: Schema, documents: Iterable[Element]) -> Branch:
     """
     tree = Branch(schema.root, {})
     for document in documents:
-        holder = document.makeelement("config")
-        holder.append(document)
+        holder = make("config")
+        graft(holder, document)
         tree = edit(schema, tree, holder)
     return Validator(schema).settle(None, tree)
 

@@ -1,7 +1,6 @@
 """Subtree filters (RFC 6241 section 6)."""
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +8,7 @@ from quiver.domain import limits
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.schema import Kind, SchemaNode
 from quiver.protocols.netconf.tree import Branch, Entries, Key, Value
-from quiver.protocols.netconf.xml import Element, is_blank, local_of, make, namespace_of, text_of
+from quiver.protocols.netconf.xml import Element, graft, graft_empty, is_blank, local_of, make, namespace_of, text_of
 
 __all__ = ["Filter", "narrow", "passes", "read_filter", "select"]
 
@@ -82,7 +81,7 @@ def _read(element: Element) -> Filter:
 
 def passes(filters: Sequence[Filter], top: Element) -> bool:
     """Whether a filter leaves anything of a top-level element."""
-    return _select(top, _fitting(filters, top.tag), None) is not None
+    return _choose(top, _fitting(filters, top.tag), None) is not None
 
 
 def select(filters: Sequence[Filter], holder: Element, root: SchemaNode) -> Element:
@@ -97,9 +96,9 @@ def select(filters: Sequence[Filter], holder: Element, root: SchemaNode) -> Elem
     """
     made = make(holder.tag, holder.nsmap)
     for top in holder:
-        found = _select(top, _fitting(filters, top.tag), root.children.get(top.tag))
-        if found is not None:
-            made.append(found)
+        chosen = _choose(top, _fitting(filters, top.tag), root.children.get(top.tag))
+        if chosen is not None:
+            _copy(made, top, chosen)
     return made
 
 
@@ -107,31 +106,42 @@ def _fitting(filters: Iterable[Filter], tag: str) -> list[Filter]:
     return [part for part in filters if part.fits(tag)]
 
 
-def _select(source: Element, filters: Sequence[Filter], node: SchemaNode | None) -> Element | None:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What a filter leaves of an element: all of it, or some children by their place."""
+
+    parts: dict[int, "_Chosen"] | None = None
+
+
+def _choose(source: Element, filters: Sequence[Filter], node: SchemaNode | None) -> _Chosen | None:
     """What the filters that stand for `source` leave of it, together; None where that is nothing."""
     wanted: list[Filter] = []
     for part in filters:
         if _whole(source, part):
-            return deepcopy(source)
+            return _Chosen()
         if part.parts and _contents_match(source, part):
             wanted += part.parts
     found = {}
+    keys = {}
     for index, child in enumerate(source):
         fitting = _fitting(wanted, child.tag)
         below = node.children.get(child.tag) if node else None
-        picked = _select(child, fitting, below) if fitting else None
-        if picked is not None:
-            found[index] = picked
-    if not found:
-        return None
-    keys = node.keys if node else ()
-    made = make(source.tag, source.nsmap)
+        chosen = _choose(child, fitting, below) if fitting else None
+        if chosen is not None:
+            found[index] = chosen
+        elif node and child.tag in node.keys:
+            keys[index] = _Chosen()
+    return _Chosen({**found, **keys}) if found else None
+
+
+def _copy(parent: Element, source: Element, chosen: _Chosen) -> None:
+    if chosen.parts is None:
+        graft(parent, source)
+        return
+    made = graft_empty(parent, source)
     for index, child in enumerate(source):
-        if index in found:
-            made.append(found[index])
-        elif child.tag in keys:
-            made.append(deepcopy(child))
-    return made
+        if index in chosen.parts:
+            _copy(made, child, chosen.parts[index])
 
 
 def _whole(source: Element, part: Filter) -> bool:
@@ -165,7 +175,9 @@ def narrow(branch: Branch, filters: Sequence[Filter] | None) -> Branch:
             if tag in branch.node.keys:
                 children[tag] = value
             continue
-        below = None if any(not part.parts for part in fitting) else [deep for part in fitting for deep in part.parts]
+        # What has no parts but content matches may select all that is beside them.
+        all_of_it = any(all(deep.text is not None for deep in part.parts) for part in fitting)
+        below = None if all_of_it else [deep for part in fitting for deep in part.parts]
         match value:
             case Branch():
                 children[tag] = narrow(value, below)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from quiver.protocols.netconf.schema import Kind, SchemaNode
-from quiver.protocols.netconf.xml import Element, text_of
+from quiver.protocols.netconf.xml import Element, graft, text_of
 
 __all__ = ["merge"]
 
@@ -15,7 +15,7 @@ def merge(holder: Element, top: Element, root: SchemaNode) -> None:
 
     Args:
         holder: has the top-level nodes as children.
-        top: the state; it becomes part of the tree.
+        top: the state; it is copied.
         root: of the schema; nodes that it does not know are appended.
     """
     _merge(holder, (top,), root)
@@ -35,13 +35,12 @@ def _merge(parent: Element, parts: Iterable[Element], node: SchemaNode) -> None:
             or (below.kind is Kind.LIST and not below.keys)
         ):
             if part.tag not in node.keys:
-                parent.append(part)
+                graft(parent, part)
             continue
         key = part.tag, _key(part, below)
         present = index.get(key)
         if present is None:
-            index[key] = part
-            parent.append(part)
+            index[key] = graft(parent, part)
         else:
             _merge(present, part, below)
 

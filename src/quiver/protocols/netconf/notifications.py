@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from lxml import etree
-
 from quiver.domain import limits
 from quiver.domain.errors import NetconfError
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
@@ -21,11 +19,12 @@ from quiver.protocols.netconf.xml import (
     NETMOD,
     NOTIFICATION,
     Element,
+    base,
     child,
     element,
+    enclose,
     parse,
     qualified,
-    serialise,
     text_of,
 )
 
@@ -64,8 +63,7 @@ def notification(event: Element, utc: datetime) -> bytes:
     """A notification message (RFC 5277 section 4)."""
     root = element(qualified(NOTIFICATION, "notification"))
     child(root, "eventTime", utc_text(utc))
-    root.append(event)
-    return serialise(root)
+    return enclose(root, (event,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +169,8 @@ def read_subscription(request: Element, log: EventLog, now: datetime) -> Subscri
         RpcError: the stream is unknown, a time is none, in the wrong order, or in the future where it must not be.
     """
     given = {part.tag: part for part in request}
+    if base("filter") in given:  # some clients put it into NETCONF's own namespace
+        given[qualified(NOTIFICATION, "filter")] = given.pop(base("filter"))
     allowed = [qualified(NOTIFICATION, name) for name in ("stream", "filter", "startTime", "stopTime")]
     for tag in given:
         if tag not in allowed:
@@ -189,9 +189,7 @@ def read_subscription(request: Element, log: EventLog, now: datetime) -> Subscri
     if selector is not None:
         if selector.get("type", "subtree") != "subtree":
             raise _refused(Tag.BAD_ATTRIBUTE, "the only type of filters is subtree", "filter")
-        bare = etree.Element("filter")
-        bare.extend(list(selector))
-        filters = read_filter(bare)
+        filters = read_filter(selector)
     return Subscription(log, filters, start, stop)
 
 

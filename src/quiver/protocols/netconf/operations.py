@@ -1,11 +1,8 @@
 """The table of operations: what each does, and whether it waits for changes of running that are under way."""
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
-
-from lxml import etree
 
 from quiver.domain import limits
 from quiver.protocols.netconf.access import CANDIDATE, Access, Principal
@@ -232,9 +229,7 @@ def _filters(parameters: Parameters) -> tuple[Filter, ...] | None:
         info = (("bad-attribute", "type"), ("bad-element", "filter"))
         message = "the only type of filters is subtree"
         raise RpcError(Tag.BAD_ATTRIBUTE, message, type=ErrorType.PROTOCOL, info=info)
-    bare = etree.Element("filter")
-    bare.extend(deepcopy(list(given)))
-    return read_filter(bare)
+    return read_filter(given)
 
 
 def _wanted(filters: tuple[Filter, ...] | None) -> Wanted:

@@ -1,10 +1,9 @@
 """The operations that a client asks for, as elements for `client.ClientSession.call`."""
 
 from collections.abc import Iterable
-from copy import deepcopy
 from datetime import datetime
 
-from quiver.protocols.netconf.xml import BASE, MONITORING, NOTIFICATION, Element, child, element, qualified
+from quiver.protocols.netconf.xml import BASE, MONITORING, NOTIFICATION, Element, child, element, graft, qualified
 
 __all__ = ["create_subscription", "edit_config", "get", "get_config", "get_schema", "operation"]
 
@@ -18,7 +17,8 @@ def _filter(request: Element, filters: Iterable[Element]) -> None:
     if wanted := list(filters):
         holder = child(request, "filter")
         holder.set("type", "subtree")
-        holder.extend(deepcopy(wanted))
+        for each in wanted:
+            graft(holder, each)
 
 
 def get(filters: Iterable[Element] = ()) -> Element:
@@ -49,7 +49,9 @@ def edit_config(target: str, config: Iterable[Element], **options: str | None) -
     for name in ("default_operation", "test_option", "error_option"):  # in the order of RFC 6241 appendix C
         if (value := options.get(name)) is not None:
             child(request, name.replace("_", "-"), value)
-    child(request, "config").extend(deepcopy(list(config)))
+    holder = child(request, "config")
+    for top in config:
+        graft(holder, top)
     return request
 
 

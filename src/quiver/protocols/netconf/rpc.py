@@ -3,10 +3,20 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from lxml import etree
-
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag, to_element
-from quiver.protocols.netconf.xml import BASE, Element, base, local_of, make, namespace_of, qualified, text_of
+from quiver.protocols.netconf.xml import (
+    BASE,
+    Element,
+    add,
+    base,
+    enclose,
+    local_of,
+    make,
+    namespace_of,
+    qualified,
+    serialise,
+    text_of,
+)
 
 __all__ = ["Parameters", "operation_of", "reply", "reply_error", "reply_ok"]
 
@@ -31,30 +41,28 @@ def operation_of(rpc: Element) -> Element:
 
 def _reply(rpc: Element) -> Element:
     """An empty rpc-reply with all attributes of its rpc (RFC 6241 section 4.2)."""
+    attributes = {str(name): str(value) for name, value in rpc.attrib.items()}
+    needed = {namespace_of(name) for name in attributes}
     names: dict[str | None, str] = {None: BASE}
-    names.update({prefix: uri for prefix, uri in rpc.nsmap.items() if prefix and uri != BASE})
-    return make(base("rpc-reply"), names, {str(name): str(value) for name, value in rpc.attrib.items()})
+    names.update((prefix, uri) for prefix, uri in rpc.nsmap.items() if prefix and uri in needed)
+    return make(base("rpc-reply"), names, attributes)
 
 
-def reply_ok(rpc: Element) -> Element:
+def reply_ok(rpc: Element) -> bytes:
     """A reply that says only that it was done."""
     made = _reply(rpc)
-    etree.SubElement(made, base("ok"))
-    return made
+    add(made, base("ok"))
+    return serialise(made)
 
 
-def reply(rpc: Element, content: Iterable[Element]) -> Element:
+def reply(rpc: Element, content: Iterable[Element]) -> bytes:
     """A reply with data."""
-    made = _reply(rpc)
-    made.extend(content)
-    return made
+    return enclose(_reply(rpc), content)
 
 
-def reply_error(rpc: Element, error: RpcError, prefixes: Mapping[str, str]) -> Element:
+def reply_error(rpc: Element, error: RpcError, prefixes: Mapping[str, str]) -> bytes:
     """A reply that says why nothing was done."""
-    made = _reply(rpc)
-    made.append(to_element(error, prefixes))
-    return made
+    return enclose(_reply(rpc), (to_element(error, prefixes),))
 
 
 class Parameters:

@@ -36,7 +36,6 @@ from quiver.protocols.netconf.xml import (
     namespace_of,
     parse,
     qualified,
-    serialise,
 )
 
 __all__ = ["Server"]
@@ -280,7 +279,7 @@ class Server:
             self._count(session, "bad_rpcs")
             if session.framing is Framing.CHUNKED:  # clients of 1.0 do not know the tag (RFC 6241 appendix A)
                 refusal = RpcError(Tag.MALFORMED_MESSAGE, error.message, type=ErrorType.RPC)
-                self._send(session, serialise(reply_error(element(base("rpc")), refusal, {})))
+                self._send(session, reply_error(element(base("rpc")), refusal, {}))
             raise
         self._call(session, rpc)
 
@@ -327,12 +326,12 @@ class Server:
 
     def _answer(self, session: Session, rpc: Element, done: Done) -> None:
         self._count(session, "rpcs")
-        self._send(session, serialise(reply(rpc, done.content) if done.content else reply_ok(rpc)))
+        self._send(session, reply(rpc, done.content) if done.content else reply_ok(rpc))
 
     def _answer_error(self, session: Session, rpc: Element, error: RpcError) -> None:
         self._count(session, "rpcs")
         self._count(session, "errors")
-        self._send(session, serialise(reply_error(rpc, error, self._schema.prefixes)))
+        self._send(session, reply_error(rpc, error, self._schema.prefixes))
 
     def _count(self, session: Session, name: str) -> None:
         for counters in (self._counters, session.facts.counters):

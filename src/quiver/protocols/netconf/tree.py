@@ -168,10 +168,12 @@ def _add(parent: Element, node: SchemaNode, declared: Names | None = None) -> El
 def _add_leaf(parent: Element, node: SchemaNode, text: str) -> None:
     assert node.type is not None
     if not node.type.identity:
-        _add(parent, node).text = text
+        _add(parent, node).text = text or None
         return
     shown, declared = node.type.shown(text)
-    _add(parent, node, dict(declared.items())).text = shown
+    names: dict[str | None, str] = {None: namespace_of(node.tag)}  # first, so that the element's name needs no prefix
+    names.update(declared.items())
+    _add(parent, node, names).text = shown
 
 
 def cooked(value: Value, node: SchemaNode) -> Any:  # noqa: ANN401  # a value of yangson

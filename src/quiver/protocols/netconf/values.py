@@ -4,14 +4,19 @@ The datastores hold canonical text, by which values are compared. An identity is
 has a prefix that the element declares (RFC 7950 section 9.10.3).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from yangson.datatype import IdentityrefType, LeafrefType, StringType
+from yangson.datatype import Decimal64Type, IdentityrefType, IntegralType, LeafrefType, StringType
 
 from quiver.domain import limits
 
 __all__ = ["ValueType"]
+
+# RFC 7950 sections 9.2.1 and 9.3.1. yangson takes what Python takes: 1_000, other scripts' digits, 1e3, NaN, and it rounds.
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_DECIMAL: Final = r"[+-]?[0-9]+(?:\.[0-9]{{1,{}}})?"
 
 
 class ValueType:
@@ -39,6 +44,7 @@ class ValueType:
         self._prefixes: Final = prefixes
         self._modules: Final = {namespace: name for name, namespace in namespaces.items()}
         self.identity: Final = isinstance(datatype, IdentityrefType)
+        self._form: Final = _form(datatype)
         self._exact: Final = isinstance(datatype, StringType)  # white space belongs to the value
 
     def parse(self, text: str, prefixes: Mapping[str | None, str]) -> str:
@@ -54,6 +60,8 @@ class ValueType:
         if len(text) > limits.NETCONF_VALUE:
             raise ValueError(f"a value has at most {limits.NETCONF_VALUE} characters")
         lexical = text if self._exact else text.strip()
+        if self._form is not None and not self._form.fullmatch(lexical):
+            raise ValueError(self._reason())
         value = self.cooked(self._with_module(lexical, prefixes) if self.identity else lexical)
         return self.canonical(value)
 
@@ -96,3 +104,12 @@ class ValueType:
 
     def _reason(self) -> str:
         return f"not a value of the type {self._datatype}"
+
+
+def _form(datatype: object) -> re.Pattern[str] | None:
+    """How values of numbers are written; None for other types."""
+    if isinstance(datatype, IntegralType):
+        return _INTEGER
+    if isinstance(datatype, Decimal64Type):
+        return re.compile(_DECIMAL.format(datatype.fraction_digits))
+    return None

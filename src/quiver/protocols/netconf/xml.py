@@ -3,7 +3,8 @@
 Names are in Clark's notation everywhere, `{namespace}local`, as lxml has them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Final, cast
 
 from lxml import etree
@@ -25,6 +26,9 @@ __all__ = [
     "base",
     "child",
     "element",
+    "enclose",
+    "graft",
+    "graft_empty",
     "is_blank",
     "local_of",
     "make",
@@ -94,6 +98,48 @@ def parse(message: bytes) -> Element:
 def serialise(root: Element) -> bytes:
     """A message as it is sent: with a declaration, in UTF-8."""
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def enclose(outer: Element, parts: Iterable[Element]) -> bytes:
+    """A message of an element and further children, which stay where they are.
+
+    lxml drops declarations of prefixes from an element that moves below another one where its namespace is declared under
+    another prefix already, although a value such as an identity may need it (RFC 7950 section 9.10.3). So nothing of ours that
+    may hold such a value ever moves; it is written where it is, or copied by `graft`.
+    """
+    start = etree.tostring(outer, encoding="UTF-8", xml_declaration=True)
+    end = "</{}{}>".format("" if outer.prefix is None else f"{outer.prefix}:", local_of(outer.tag)).encode()
+    opened = start[: -len(end)] if start.endswith(end) else start[: -len(b"/>")] + b">"
+    return b"".join((opened, *(etree.tostring(part, encoding="UTF-8", with_tail=False) for part in parts), end))
+
+
+def graft(parent: Element, source: Element) -> Element:
+    """A copy of an element as the last child of another one, with all declarations of prefixes that it had."""
+    if b"xmlns:" not in etree.tostring(source, encoding="UTF-8"):
+        copied = deepcopy(source)
+        copied.tail = None
+        parent.append(copied)
+        return copied
+    return _graft(parent, source)
+
+
+def _graft(parent: Element, source: Element) -> Element:
+    made = graft_empty(parent, source)
+    made.text = source.text
+    for below in source:
+        _graft(made, below)
+    return made
+
+
+def graft_empty(parent: Element, source: Element) -> Element:
+    """As `graft`, without text and children."""
+    held, names = parent.nsmap, source.nsmap
+    ordered = {source.prefix: names[source.prefix], **names} if source.prefix in names else names
+    declared = {prefix: uri for prefix, uri in ordered.items() if held.get(prefix) != uri or prefix == source.prefix}
+    made = add(parent, source.tag, declared or None)
+    for name, value in source.attrib.items():
+        made.set(name, value)
+    return made
 
 
 def qualified(namespace: str, local: str) -> str:
