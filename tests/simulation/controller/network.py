@@ -1,12 +1,13 @@
 """A managed network: nodes without paths of their own, the links between them, demands, and one controller or two."""
 
-from quiver.domain.network import Directory
+from quiver.domain.network import Directory, PathEntry
+from quiver.domain.provision import compose
 from quiver.domain.sdn.demands import Demand
+from tests.simulation.faults import Faults
+from tests.simulation.load import Load
+from tests.simulation.scenery import Scenery
+from tests.simulation.world import World
 
-from ..faults import Faults
-from ..load import Load
-from ..scenery import Scenery
-from ..world import World
 from .agents import ManagedSite
 from .pilot import Pilot
 
@@ -26,6 +27,8 @@ class ManagedNetwork(Scenery):
 
     def __init__(self, world: World, nodes: int, demands: list[Demand], *, channel=None, **settings):
         self.wanted = demands
+        self.permitted: set[frozenset[str]] = set()
+        self.entries: dict[str, PathEntry] = {}
         super().__init__(world, nodes, routes=[], **settings)
         self.load, self.faults = Load(world, self), Faults(world, self)
         self.pilot = Pilot(world, self.sites, **(channel or {}))
@@ -41,16 +44,35 @@ class ManagedNetwork(Scenery):
         ends = [(demand.source, demand.destination) for demand in self.wanted]
         pairs = {frozenset((f"sae-{one}-{k}", f"sae-{other}-{k}")) for one, other in ends for k in (0, 1)}
         pairs |= {frozenset((f"sae-{name}-0", f"sae-{name}-1")) for name in self.names}
-        return Directory(homes=homes, pairs=frozenset(pairs))
+        return Directory(homes=homes, pairs=frozenset(pairs | self.permitted))
 
-    def link(self, one: int, other: int) -> str:
-        return f"l{min(one, other)}-{max(one, other)}"
+    @property
+    def ends(self) -> dict[str, tuple[str, str]]:
+        return {link: devices.ends for link, devices in self.devices.items()}
 
-    def cut(self, one: int, other: int, *, heal: bool = False) -> None:
-        """The quantum channel and every message along the link are gone; or back."""
-        link = self.link(one, other)
-        self.devices[link].up = heal
-        (self.transport.cut_links.discard if heal else self.transport.cut_links.add)(link)
+    def between(self, one: str, other: str) -> str:
+        return next(link for link, ends in self.ends.items() if set(ends) == {one, other})
+
+    def permit(self, pair: frozenset[str]) -> None:
+        """The operator permits one more pair of SAEs."""
+        self.permitted.add(pair)
+        for index, site in enumerate(self.sites.values()):
+            site.policy = self.network_of(index, ())
+            site.take(compose(site.policy, site.provision))
+
+    def cut_link(self, link: str, *, whole: bool = True) -> None:
+        """The quantum channel is gone, and with it, for a whole cut, every message along the link."""
+        self.devices[link].up = False
+        if whole:
+            self.transport.cut_links.add(link)
+
+    def heal_link(self, link: str) -> None:
+        self.devices[link].up = True
+        self.transport.cut_links.discard(link)
+
+    @property
+    def written(self) -> list[PathEntry]:
+        return [entry for site in self.sites.values() for entry in site.written]
 
     def routes(self) -> dict[str, tuple[str, ...]]:
         """Virtual link → the route in use, as the controller has it."""

@@ -7,9 +7,9 @@ from quiver.domain.sdn.notices import Notice
 from quiver.domain.sdn.optimising import solve
 from quiver.domain.sdn.orders import Failure, Order
 from quiver.domain.sdn.records import Member
+from tests.simulation.world import World
 
-from ..world import World
-from .agents import ManagedSite
+from .agents import Managed, Outcome
 
 TURN = 0.005  # seconds from what happens to the step that acts on it
 CONNECT = 0.2  # seconds between two attempts to connect
@@ -27,7 +27,7 @@ class Pilot:
         slow: probability that one of them takes long.
     """
 
-    def __init__(self, world: World, sites: dict[str, ManagedSite], *, drop=0.0, slow=0.0, name="controller"):
+    def __init__(self, world: World, sites: dict[str, Managed], *, drop=0.0, slow=0.0, name="controller"):
         self.world, self.sites, self.drop, self.slow, self.name = world, sites, drop, slow, name
         self.rows: dict[tuple[str, str], bytes] = {}
         self.saved: list[dict[tuple[str, str], bytes]] = []  # the database after each transaction
@@ -38,6 +38,7 @@ class Pilot:
         self.notices: list[Notice] = []
         self.seen: dict[str, list[int]] = {}  # node → terms stamped
         self._sessions = 0
+        self._behind: dict[str, float] = {}  # node → when its last event arrives
         self._wake_at = float("inf")
         for node in sites:
             record = Member(node=node, address=f"{node}:1")
@@ -108,7 +109,7 @@ class Pilot:
         random = self.world.random
         return random.uniform(0.3, 3.0) if random.random() < self.slow else random.uniform(0.002, 0.02)
 
-    def _event(self, site: ManagedSite, run: str, event: NumberedEvent) -> None:
+    def _event(self, site: Managed, run: str, event: NumberedEvent) -> None:
         life, session = self.life, self.open.get(site.name)
         if session is None or site.name in self.cut or self.world.chance(self.drop):
             return
@@ -118,50 +119,58 @@ class Pilot:
                 self.core.happened(site.name, run, event)
                 self._wake(TURN)
 
-        self.world.after(self._delay(), arrive)
+        moment = max(self.world.now() + self._delay(), self._behind.get(site.name, 0.0))
+        self._behind[site.name] = moment  # one session's events stay in order
+        self.world.after(moment - self.world.now(), arrive)
+
+    def calm(self) -> None:
+        """The channel is good from now on."""
+        self.drop = self.slow = 0.0
+        self.cut.clear()
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
+    def _alive(self, life: int, node: str, session: int | None) -> bool:
+        return life == self.life and self.core is not None and self.open.get(node) == session
+
     def _send(self, order: Order) -> None:
-        life, node, world = self.life, order.node, self.world
-        session, site = self.open.get(node), self.sites[node]
+        """An order travels, is carried out, and its outcome travels back; where one of them is lost the session breaks."""
+        life, session, world = self.life, self.open.get(order.node), self.world
+        site = self.sites[order.node]
         agent = site.life
-
-        def fail(failure: Failure, about: str = "") -> None:
-            if life == self.life and self.core is not None and self.open.get(node) == session:
-                self.core.failed(order, failure, about)
-                self._wake(TURN)
-
-        def broken() -> None:
-            fail(Failure.UNANSWERED)
-            self._break(node, life, session or 0)
+        if session is None:
+            return
 
         def arrive() -> None:
-            if not site.up or site.life != agent or node in self.cut:
+            if not site.up or site.life != agent or order.node in self.cut:
                 return  # the session breaks by itself
             outcome = site.carry_out(order)
             if world.chance(self.drop):
-                world.after(SILENCE, broken)
-                return
-            world.after(self._delay(), lambda: answer(outcome))
+                world.after(SILENCE, lambda: self._unanswered(order, life, session))
+            else:
+                world.after(self._delay(), lambda: self._answered(order, outcome, life, session))
 
-        def answer(outcome) -> None:
-            if life != self.life or self.core is None or self.open.get(node) != session:
-                return
-            if outcome.failure is not None:
-                fail(outcome.failure, outcome.about)
-                return
-            if outcome.report is not None:
-                self.core.reported(node, outcome.report)
-            self.core.done(order)
-            self._wake(TURN)
-
-        if session is None:
-            return
         if world.chance(self.drop):
-            world.after(SILENCE, broken)
+            world.after(SILENCE, lambda: self._unanswered(order, life, session))
         else:
             world.after(self._delay(), arrive)
+
+    def _unanswered(self, order: Order, life: int, session: int) -> None:
+        if self._alive(life, order.node, session):
+            self.core.failed(order, Failure.UNANSWERED)
+            self._wake(TURN)
+            self._break(order.node, life, session)
+
+    def _answered(self, order: Order, outcome: Outcome, life: int, session: int) -> None:
+        if not self._alive(life, order.node, session):
+            return
+        if outcome.failure is not None:
+            self.core.failed(order, outcome.failure, outcome.about)
+        else:
+            if outcome.report is not None:
+                self.core.reported(order.node, outcome.report)
+            self.core.done(order)
+        self._wake(TURN)
 
     # --- steps ----------------------------------------------------------------------------------------------------
 

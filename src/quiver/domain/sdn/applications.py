@@ -1,68 +1,98 @@
 """Demands on the fly: a permitted pair of SAEs asks for keys, and there is no virtual link between their nodes.
 
 An agent's word alone brings none: the homes and the pair must stand in the policy of both ends' agents, as they have told it.
-Else one agent could make the whole network set pad aside. Each node has a bounded number of them.
+Else one agent could make the whole network set pad aside. Each node has a bounded number of them. What an end's last report does
+not say yet is looked for in its next one, as the operator may have permitted the pair a moment ago.
 """
 
 from typing import Final
 
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.domain.events import NewApplication
-from quiver.domain.sdn.demands import Demand, Demands, on_the_fly
-from quiver.domain.sdn.knowledge import Knowledge
+from quiver.domain.report import PathRole
+from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.demands import Demand, on_the_fly
 
 __all__ = ["Applications"]
+
+Ends = tuple[str, str]
 
 
 class Applications:
     """Which applications may have virtual links, and whether they use them.
 
     Args:
-        demands: the table.
-        knowledge: of all agents.
+        core: demands, and what is known of agents.
     """
 
-    def __init__(self, demands: Demands, knowledge: Knowledge) -> None:
-        self._demands: Final = demands
-        self._knowledge: Final = knowledge
+    def __init__(self, core: Core) -> None:
+        self._core: Final = core
+        self._waiting: Final[dict[tuple[str, NewApplication], float]] = {}  # node and its event → since when
         self._stock: Final[dict[str, int]] = {}  # virtual link → bytes ready and coming, as told last
 
-    def wanted(self, node: str, event: NewApplication, now: float) -> list[Demand]:
-        """The demands, one for each direction, that an event asks for and that do not exist; none where it is not believed."""
-        pair = tuple(sorted((event.master, event.slave)))
-        for end in (node, event.destination):
-            view = self._knowledge.get(end)
-            told = view.report if view is not None and not view.distrust else None
-            if told is None or pair not in told.pairs:
-                return []
-            if told.homes.get(event.master) != node or told.homes.get(event.slave) != event.destination:
-                return []
-        if node == event.destination:
+    def asked(self, node: str, event: NewApplication, now: float) -> list[Demand]:
+        """An agent tells of an application: the demands that it needs now, one for each direction that lacks one."""
+        ends = (node, event.destination)
+        if node == event.destination or not all(end in self._core.sessions for end in ends):
             return []
+        if self._permitted(ends, event):
+            return self._lacking(ends, now)
+        for late in [waiting for waiting, since in self._waiting.items() if now - since > limits.ORDER_TIME]:
+            del self._waiting[late]
+        if len(self._waiting) < limits.APPLICATIONS_WAITING:
+            self._waiting.setdefault((node, event), now)
+            for end in ends:
+                self._core.sessions[end].want_read(now)
+        return []
+
+    def reported(self, node: str, now: float) -> list[Demand]:
+        """An agent has reported: the demands of applications that waited for it."""
         found = []
-        for source, destination in ((node, event.destination), (event.destination, node)):
-            if self._demands.between(source, destination):
-                self._demands.used(f"auto:{source}:{destination}", now)
+        for (source, event), since in list(self._waiting.items()):
+            ends = (source, event.destination)
+            if node not in ends:
                 continue
-            try:
-                found.append(on_the_fly(source, destination))
-            except ConfigurationError:
-                return []
-        return found if not found or self._demands.room_for(node) else []
+            if self._permitted(ends, event):
+                found += self._lacking(ends, now)
+                del self._waiting[source, event]
+            elif all((self._core.knowledge.view(end).heard_at or 0.0) > since for end in ends):
+                del self._waiting[source, event]  # both have spoken
+        return found
+
+    def _permitted(self, ends: Ends, event: NewApplication) -> bool:
+        pair = (min(event.master, event.slave), max(event.master, event.slave))
+        for end in ends:
+            view = self._core.knowledge.view(end)
+            told = view.report if not view.distrust else None
+            if told is None or pair not in told.pairs:
+                return False
+            if (told.homes.get(event.master), told.homes.get(event.slave)) != ends:
+                return False
+        return True
+
+    def _lacking(self, ends: Ends, now: float) -> list[Demand]:
+        demands = self._core.demands
+        missing = [pair for pair in (ends, ends[::-1]) if not demands.between(*pair)]
+        for source, destination in (ends, ends[::-1]):
+            demands.used(f"auto:{source}:{destination}", now)
+        try:
+            wanted = [on_the_fly(source, destination) for source, destination in missing]
+        except ConfigurationError:  # their names are too long for one name
+            return []
+        return wanted if all(demands.room_for(end) for end in ends) else []
 
     def watch(self, node: str, now: float) -> None:
         """A source has reported: what it has ready changes whenever somebody uses a virtual link."""
-        view = self._knowledge.get(node)
         stock: dict[str, int] = {}
-        for report in view.paths.values() if view is not None else ():
-            if report.role == "source":
+        for report in self._core.knowledge.view(node).paths.values():
+            if report.role is PathRole.SOURCE:
                 name = report.key.rsplit("/", 2)[0]
                 stock[name] = stock.get(name, 0) + report.ready + report.coming
         for name, amount in stock.items():
-            demand = self._demands.get(name)
-            if demand is not None and self._stock.get(name) != amount:
+            if self._core.demands.get(name) is not None and self._stock.get(name) != amount:
                 self._stock[name] = amount
-                self._demands.used(name, now)
+                self._core.demands.used(name, now)
 
     def forget(self, name: str) -> None:
         """A virtual link is not asked for any more."""

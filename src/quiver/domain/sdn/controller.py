@@ -33,6 +33,7 @@ from quiver.domain.report import NodeReport
 from quiver.domain.sdn.adoption import Adoption
 from quiver.domain.sdn.applications import Applications
 from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.leadership import Phase
 from quiver.domain.sdn.live import Live, live
 from quiver.domain.sdn.notices import Notice
@@ -66,7 +67,7 @@ class Controller:
         self._steering: Final = Steering(self._core, self._provisioning)
         self._adoption: Final = Adoption(self._core, self._steering)
         self._optimiser: Final = Optimiser(self._core, self._steering)
-        self._applications: Final = Applications(self._core.demands, self._core.knowledge)
+        self._applications: Final = Applications(self._core)
         self.operator: Final = Operator(self._core, self._provisioning, self._steering, self._applications)
         self._orders: list[Order] = []
         self._opened = False  # all agents were read since the term was claimed, or had time for it
@@ -119,6 +120,7 @@ class Controller:
         if session.reported(report, now):
             self._provisioning.touch((node,))
         self._applications.watch(node, now)
+        self._serve(self._applications.reported(node, now))
         core.stale = True
 
     def _compare(self, node: str, report: NodeReport) -> None:
@@ -151,14 +153,15 @@ class Controller:
         elif isinstance(body, RaisedAlarm):
             core.notices.say("alarm", now, node=node, alarm=body.name[: limits.NAME_LENGTH])
         elif isinstance(body, NewApplication):
-            self._application(node, body, now)
+            self._serve(self._applications.asked(node, body, now))
 
-    def _application(self, node: str, event: NewApplication, now: float) -> None:
-        for demand in self._applications.wanted(node, event, now):
+    def _serve(self, demands: Iterable[Demand]) -> None:
+        """Serve demands that agents have brought."""
+        for demand in demands:
             try:
                 self.operator.demand(demand)
             except (ConfigurationError, LimitError):  # an operator's demand has the name, or the table is full
-                self._core.notices.say("application-refused", now, node=node, demand=demand.name)
+                self._core.notices.say("application-refused", self._core.now(), demand=demand.name)
 
     # --- what became of orders ------------------------------------------------------------------------------------
 

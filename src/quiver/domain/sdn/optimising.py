@@ -10,13 +10,16 @@ from typing import Final
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.routing import demand as routed
+from quiver.domain.routing import demand as routing
 from quiver.domain.routing.allocation import allocate
+from quiver.domain.routing.damping import moved, worthwhile
+from quiver.domain.routing.demand import Placement, placed_on
 from quiver.domain.routing.graph import Graph
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.paths import Path
 from quiver.domain.sdn.routes import Nodes
 from quiver.domain.sdn.steering import Steering
+from quiver.domain.sdn.topology import Need
 
 __all__ = ["Optimiser", "Plan", "Work", "solve"]
 
@@ -33,8 +36,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     graph: Graph
-    demands: tuple[routed.Demand, ...]
-    current: dict[str, routed.Placement]
+    demands: tuple[routing.Demand, ...]
+    current: dict[str, Placement]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,43 +45,47 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: of the work.
-        routes: virtual link → routes of its paths.
+        routes: virtual link → routes of its paths, of those that move.
+        worthwhile: whether it gains enough for what it moves.
         served: bits per second that the plan serves.
         before: bits per second that the paths as they were serve.
     """
 
     id: int
     routes: dict[str, tuple[Nodes, ...]]
-    served: float
-    before: float
-
-    @property
-    def gain(self) -> float:
-        """The share by which the plan serves more."""
-        return (self.served - self.before) / max(self.before, 1.0)
+    worthwhile: bool
+    served: int
+    before: int
 
 
 def solve(work: Work) -> Plan:
     """Compute an allocation; takes from milliseconds to seconds, and no clock."""
     allocation = allocate(work.graph, work.demands, work.current)
-    routes = {name: placement.routes for name, placement in allocation.placements.items() if placement.routes}
-    rates = {demand.id: demand.rate for demand in work.demands}
-    return Plan(id=work.id, routes=routes, served=allocation.served, before=_served(work.graph, work.current, rates))
+    current = _served(work.graph, work.current)
+    moves = moved(current, allocation.placements)
+    return Plan(
+        id=work.id,
+        routes={name: allocation.placements[name].routes for name in moves if allocation.placements[name].routes},
+        worthwhile=worthwhile(work.demands, current, allocation.placements),
+        served=allocation.served,
+        before=sum(placement.rate for placement in current.values()),
+    )
 
 
-def _served(graph: Graph, current: dict[str, routed.Placement], rates: dict[str, int]) -> float:
-    """What paths serve where they are: each hop that is asked for too much gives all the same part."""
-    placed = routed.placed_on(graph, current)
+def _served(graph: Graph, current: dict[str, Placement]) -> dict[str, Placement]:
+    """What paths get where they are: a hop that is asked for too much gives each the same part of its rate."""
+    placed = placed_on(graph, current)
     shares = [
         1.0 if load <= rate else float(rate) / float(load)
         for rate, load in zip(placed.rates, placed.placed, strict=True)
     ]
-    total = 0.0
+    served = {}
     for name, placement in current.items():
-        hops = [hop for route in placement.routes for hop in placed.hops_of(route)]
-        whole = all(len(placed.hops_of(route)) == len(route) - 1 for route in placement.routes)
-        total += rates[name] * min((shares[hop] for hop in hops), default=0.0) if whole else 0.0
-    return total
+        if all(placed.carries(route) for route in placement.routes):
+            hops = [hop for route in placement.routes for hop in placed.hops_of(route)]
+            rate = int(placement.rate * min(shares[hop] for hop in hops))
+            served[name] = Placement(placement.routes, rate)
+    return served
 
 
 class Optimiser:
@@ -106,23 +113,26 @@ class Optimiser:
     def work(self) -> Work | None:
         """Work for the background, if it is time for some."""
         core, now = self._core, self._core.now()
-        if now < self._next_at or not core.leader.edits or self._moves:
+        if now < self._next_at:
             return None
         self._next_at = now + limits.ALLOCATION_INTERVAL
-        placed: dict[str, list[Nodes]] = {}
+        if not core.leader.edits or self._moves:
+            return None
+        paths: dict[str, list[Path]] = {}
         for path in self._steering.paths.values():
-            placed.setdefault(path.name, []).append(path.nodes)
-        graph = self._steering.routes.graph(now, strict=True).cleared()
+            paths.setdefault(path.name, []).append(path)
+        graph = self._steering.routes.graph(now, Need.SOUND).cleared()
         demands = tuple(
-            routed.Demand(
+            routing.Demand(
                 id=demand.name,
                 source=demand.source,
                 destination=demand.destination,
                 rate=demand.rate,
                 priority=demand.priority,
-                admitted=all(placed.get(demand.name, [()])),
+                admitted=all(path.current is not None for path in paths[demand.name]),
                 hops=demand.hops,
                 excluded=demand.excluded,
+                settled=any(now < path.moved_at + limits.MOVE_HOLD for path in paths[demand.name]),
                 count=demand.paths,
             )
             for demand in core.demands
@@ -133,19 +143,21 @@ class Optimiser:
         self._number += 1
         self._shape = self._hops()
         current = {
-            demand.id: routed.Placement(tuple(placed[demand.id]), demand.rate) for demand in demands if demand.admitted
+            demand.id: Placement(tuple(path.nodes for path in paths[demand.id]), demand.rate)
+            for demand in demands
+            if demand.admitted
         }
         return Work(id=self._number, graph=graph, demands=demands, current=current)
 
     def _hops(self) -> frozenset[tuple[str, str]]:
         topology = self._core.topology
-        return frozenset(pair for pair in topology.hops() if topology.hop(*pair).condition == "good")
+        return frozenset(pair for pair in topology.hops() if topology.hop(*pair).meets(Need.SOUND))
 
     def solved(self, plan: Plan) -> None:
         """Work has been done: apply it where it gains enough and the network is still as it was."""
         core, now = self._core, self._core.now()
         stale = plan.id != self._number or self._hops() != self._shape
-        if stale or plan.gain < limits.ALLOCATION_GAIN:
+        if stale or not plan.worthwhile:
             return
         for name, routes in plan.routes.items():
             demand = core.demands.get(name)
@@ -153,7 +165,9 @@ class Optimiser:
             known = [path for path in paths if path is not None]
             if demand is not None and len(known) == len(routes):
                 self._moves.extend(_assigned(known, list(routes)))
-        core.notices.say("allocated", now, moves=str(len(self._moves)), gain=f"{plan.gain:.3f}")
+        core.notices.say(
+            "allocated", now, moves=str(len(self._moves)), served=str(plan.served), before=str(plan.before)
+        )
 
     def step(self) -> None:
         """Let the next paths move when those before have."""

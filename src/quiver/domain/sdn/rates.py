@@ -15,6 +15,7 @@ class RateMeter:
 
     def __init__(self) -> None:
         self.rate: float | None = None  # per second; None until the first sample
+        self.idle = False  # the last sample saw nothing
         self._value: int | None = None
         self._then = 0.0
 
@@ -36,6 +37,7 @@ class RateMeter:
         sample = (value - self._value) / elapsed
         weight = 1.0 - math.exp(-elapsed / limits.RATE_LIFE)
         self.rate = sample if self.rate is None else self.rate + weight * (sample - self.rate)
+        self.idle = sample == 0.0
         self._value, self._then = value, now
 
 

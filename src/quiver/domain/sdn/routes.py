@@ -10,7 +10,7 @@ from quiver.domain.errors import ConfigurationError
 from quiver.domain.routing.choice import choose
 from quiver.domain.routing.graph import Availability, Graph
 from quiver.domain.sdn.demands import Demand
-from quiver.domain.sdn.topology import Pair, Topology, pair_of
+from quiver.domain.sdn.topology import Need, Pair, Topology, pair_of
 
 __all__ = ["Nodes", "Routes", "hops_of"]
 
@@ -28,46 +28,39 @@ class Routes:
     def __init__(self, topology: Topology) -> None:
         self._topology: Final = topology
         self._placed: Final[dict[PathId, tuple[Nodes, int]]] = {}
-        self._graphs: Final[dict[bool, Graph]] = {}
+        self._graphs: Final[dict[Need, Graph]] = {}
         self._generation = -1
 
     def place(self, path: PathId, nodes: Nodes, rate: int) -> None:
         """A path goes over these nodes now."""
         self.release(path)
         self._placed[path] = (nodes, rate)
-        for strict, graph in self._graphs.items():
-            self._graphs[strict] = graph.place(nodes, rate)
+        for need, graph in self._graphs.items():
+            self._graphs[need] = graph.place(nodes, rate)
 
     def release(self, path: PathId) -> None:
         """A path is gone."""
         nodes, rate = self._placed.pop(path, ((), 0))
-        for strict, graph in self._graphs.items():
-            self._graphs[strict] = graph.release(nodes, rate)
+        for need, graph in self._graphs.items():
+            self._graphs[need] = graph.release(nodes, rate)
 
-    def graph(self, now: float, *, strict: bool) -> Graph:
-        """The network with all paths on it.
-
-        Args:
-            now: seconds.
-            strict: without hops and relays that are poor.
-        """
+    def graph(self, now: float, need: Need) -> Graph:
+        """The network with all paths on it, without hops and relays that are not as good as needed."""
         if self._generation != self._topology.generation:
             self._graphs.clear()
             self._generation = self._topology.generation
-        if strict not in self._graphs:
-            graph = self._topology.graph(now, strict=strict)
-            for nodes, rate in self._placed.values():
-                graph = graph.place(nodes, rate)
-            self._graphs[strict] = graph
-        return self._graphs[strict]
+        if need not in self._graphs:
+            graph = self._topology.graph(now, need)
+            self._graphs[need] = graph.place_all(self._placed.values())
+        return self._graphs[need]
 
     def find(
         self,
         path: PathId,
         demand: Demand,
         now: float,
+        need: Need,
         *,
-        strict: bool,
         excluded: Collection[str] = (),
         shunned: Iterable[Pair] = (),
     ) -> Nodes | None:
@@ -77,17 +70,17 @@ class Routes:
             path: which one; what it holds counts as free.
             demand: its virtual link.
             now: seconds.
-            strict: pass nothing that is poor.
+            need: what each hop has to be.
             excluded: nodes beside those that the demand excludes.
             shunned: hops not to be used.
         """
-        found = self._choose(path, demand, now, strict=strict, excluded=excluded, shunned=shunned, count=1)
+        found = self._choose(path, demand, now, need, excluded=excluded, shunned=shunned, count=1)
         return found[0] if found else None
 
-    def find_all(self, demand: Demand, now: float, *, strict: bool) -> list[Nodes]:
+    def find_all(self, demand: Demand, now: float, need: Need) -> list[Nodes]:
         """Routes for all paths of a demand, as if none were placed yet; fewer where there are not so many."""
         for count in range(demand.paths, 1, -1):
-            found = self._choose((demand.name, 0), demand, now, strict=strict, excluded=(), shunned=(), count=count)
+            found = self._choose((demand.name, 0), demand, now, need, count=count)
             if found:
                 return found
         return []
@@ -97,13 +90,13 @@ class Routes:
         path: PathId,
         demand: Demand,
         now: float,
+        need: Need,
         *,
-        strict: bool,
-        excluded: Collection[str],
-        shunned: Iterable[Pair],
+        excluded: Collection[str] = (),
+        shunned: Iterable[Pair] = (),
         count: int,
     ) -> list[Nodes]:
-        graph = self.graph(now, strict=strict)
+        graph = self.graph(now, need)
         own = [path] if path[1] else [(path[0], number) for number in range(1, demand.paths + 1)]
         for nodes, rate in (self._placed.get(one, ((), 0)) for one in own):
             graph = graph.release(nodes, rate)

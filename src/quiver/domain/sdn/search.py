@@ -7,7 +7,7 @@ from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.paths import Path
 from quiver.domain.sdn.routes import Nodes, Routes, hops_of
-from quiver.domain.sdn.topology import Condition, Verdict
+from quiver.domain.sdn.topology import Condition, Need, Verdict
 
 __all__ = ["ALLOCATION", "DRY", "Search", "allowed"]
 
@@ -32,7 +32,7 @@ class Search:
     def route(self, path: Path, demand: Demand, verdict: Verdict, now: float) -> Nodes | None:
         """The best route for a path that has to move for a reason; None where there is none, or none that is better."""
         target = path.target
-        if target and self._core.topology.route(target).condition is Condition.GOOD and allowed(target, demand):
+        if target and self._core.topology.route(target).meets(Need.SOUND) and allowed(target, demand):
             return target
         if verdict.cause == ALLOCATION:
             return None
@@ -43,10 +43,11 @@ class Search:
         excluded.update(node for other in others for node in other.nodes[1:-1])
         direct = [hop for other in others if len(other.nodes) == 2 for hop in hops_of(other.nodes)]
         broken = verdict.condition is Condition.BROKEN
+        needs = list(Need)[: 3 if broken else 2 if verdict.urgent else 1]  # never as bad as what is to be left
         for left_out in path.shunned():
-            for strict in (True, False) if broken else (True,):
+            for need in needs:
                 shunned = [*left_out, *direct]
-                nodes = self._routes.find(path.id, demand, now, strict=strict, excluded=excluded, shunned=shunned)
+                nodes = self._routes.find(path.id, demand, now, need, excluded=excluded, shunned=shunned)
                 if nodes is not None:
                     return nodes
         return self._rearranged(path, demand, now) if broken and others else None
@@ -57,8 +58,8 @@ class Search:
 
     def _rearranged(self, path: Path, demand: Demand, now: float) -> Nodes | None:
         """Where no route avoids the other paths of the demand: all paths anew; those that can, stay where they are."""
-        for strict in (True, False):
-            found = self._routes.find_all(demand, now, strict=strict)
+        for need in Need:
+            found = self._routes.find_all(demand, now, need)
             others = sorted(self._siblings(path, demand), key=lambda other: other.nodes not in found)
             for other in others:
                 if not found:

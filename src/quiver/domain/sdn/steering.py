@@ -257,8 +257,7 @@ class Steering:
             path.dry_since, path.patience = now, min(2 * path.patience, limits.DRY_MOST)
             path.wake(now + path.patience)
         path.failed = ()
-        if verdict.cause == ALLOCATION:
-            path.target = ()
+        path.target = ()
         if path.served and not found and verdict.condition is Condition.BROKEN:
             path.served = False
             self._core.notices.say("unserved", now, demand=demand.name, path=str(path.number), cause=verdict.cause)

@@ -19,7 +19,7 @@ from quiver.domain.sdn.memory import Memory
 from quiver.domain.sdn.rates import Penalty
 from quiver.domain.sdn.records import What
 
-__all__ = ["Condition", "LinkView", "Pair", "Topology", "Verdict", "pair_of"]
+__all__ = ["Condition", "LinkView", "Need", "Pair", "Topology", "Verdict", "pair_of"]
 
 Pair = tuple[str, str]
 LOW: Final = 4  # own pad below this part of its level is low (events.PadLow) ...
@@ -32,6 +32,14 @@ class Condition(StrEnum):
     GOOD = "good"
     POOR = "poor"  # it works; what passes it is moved where there is something better
     BROKEN = "broken"  # nothing passes it
+
+
+class Need(StrEnum):
+    """What a search asks of each hop."""
+
+    GOOD = "good"  # it is good
+    SOUND = "sound"  # nothing has to leave it: perhaps its pad is low, or it comes and goes
+    ANY = "any"  # it is not broken
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -49,6 +57,12 @@ class Verdict(msgspec.Struct, frozen=True):
     where: str = ""
     urgent: bool = False
 
+    def meets(self, need: Need) -> bool:
+        """Whether it is as good as a search asks."""
+        if self.condition is Condition.POOR:
+            return need is Need.ANY or (need is Need.SOUND and not self.urgent)
+        return self.condition is Condition.GOOD
+
 
 GOOD: Final = Verdict(Condition.GOOD)
 
@@ -60,7 +74,8 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
         id: of the link.
         ends: its nodes, in order of their names.
         state: down where either end says so, up where both do, or one does and the other is not heard.
-        producing: whether both devices hand out keys, or could.
+        producing: whether it makes keys, as far as its devices let agents know: none says that it does not, and where both
+            are dry the last sample of the rate has seen some.
         qber: the highest error ratio that an end told; None where no end did.
         alarmed: whether an alarm about it stands.
         rate: bits per second, both directions together; None where it was never measured.
@@ -133,7 +148,7 @@ class Topology:
             id=link,
             ends=pair_of(views[0].node, views[1].node),
             state=state,
-            producing=all(report.device is not DeviceState.FAULT for report in reports),
+            producing=_producing(link, reports, views),
             qber=max(qbers, default=None),
             alarmed=any(link in view.qber for view in views),
             rate=8 * min(rates) if rates else None,
@@ -218,23 +233,16 @@ class Topology:
 
     # --- for routing ----------------------------------------------------------------------------------------------
 
-    def graph(self, now: float, *, strict: bool) -> Graph:
-        """The network for the routing functions, with nothing placed on it.
-
-        Args:
-            now: seconds.
-            strict: leave out also what is poor.
-        """
+    def graph(self, now: float, need: Need) -> Graph:
+        """The network for the routing functions, with nothing placed on it and without hops that are not as good as needed."""
         links, states = [], {}
         for pair, ids in self._hops.items():
-            verdicts = (self.hop(*pair), self.hop(pair[1], pair[0]))
-            conditions = {verdict.condition for verdict in verdicts}
             # A hop that is poor in one direction is left out in both: they share what comes.
-            closed = Condition.BROKEN in conditions or (strict and Condition.POOR in conditions)
+            closed = not (self.hop(*pair).meets(need) and self.hop(*pair[::-1]).meets(need))
             links += [self._link(self.links[link], pair, closed=closed) for link in ids]
         for what, name in self._memory.drained:
             if what is What.NODE:
-                states[name] = Availability.DRAINED if strict else Availability.UP
+                states[name] = Availability.UP if need is Need.ANY else Availability.DRAINED
         views = list(self._knowledge)
         names = {view.node for view in views}
         graph = Graph(
@@ -266,6 +274,12 @@ class Topology:
 def pair_of(one: str, other: str) -> Pair:
     """Two nodes, in order of their names."""
     return (one, other) if one < other else (other, one)
+
+
+def _producing(link: str, reports: tuple[LinkReport, LinkReport], views: tuple[NodeView, NodeView]) -> bool:
+    states = {report.device for report in reports}
+    idle = all(link in view.meters and view.meters[link].idle for view in views)
+    return DeviceState.FAULT not in states and not (states == {DeviceState.DRY} and idle)
 
 
 def _state(reports: tuple[LinkReport, LinkReport], views: tuple[NodeView, NodeView]) -> LinkState:
