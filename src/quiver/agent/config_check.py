@@ -7,19 +7,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from quiver.agent.config import AgentConfig
 from quiver.domain.errors import ConfigurationError
-from quiver.identity.registry import describe
+from quiver.identity.needs import Need
 from quiver.net import tls
 from quiver.net.addresses import ListenAddress
 
 __all__ = ["check"]
-
-PQ: Final = "ML-DSA-65"
 
 
 def check(config: AgentConfig, *, now: datetime.datetime | None = None) -> list[str]:
@@ -101,61 +98,23 @@ def _collide(one: ListenAddress, other: ListenAddress) -> bool:
 # --- certificates -------------------------------------------------------------------------------------------------
 
 
-class _Need(msgspec.Struct, frozen=True):
-    """What a certificate has to be.
-
-    Attributes:
-        where: its field.
-        path: its file.
-        name: the URI that it must have.
-        usages: what it must be good for.
-        classical: it is for parties that know no ML-DSA, and may come from a foreign authority, without a name of ours.
-    """
-
-    where: str
-    path: Path
-    name: str
-    usages: tuple[str, ...]
-    classical: bool = False
-
-
 def _certificates(config: AgentConfig, now: datetime.datetime) -> Iterator[str]:
     """Each certificate names this node in its role, is of the right kind and valid."""
     node, kme = tls.quiver_uri("node", config.node.id), tls.quiver_uri("kme", config.node.id)
-    yield from _certificate(_Need("[peer] certificate", config.peer.certificate, node, ("client", "server")), now)
-    yield from _certificate(_Need("[sae] pq_certificate", config.sae.pq_certificate, kme, ("server",)), now)
+    yield from Need("[peer] certificate", config.peer.certificate, node, ("client", "server")).findings(now)
+    yield from Need("[sae] pq_certificate", config.sae.pq_certificate, kme, ("server",)).findings(now)
     if config.sae.classical is not None:
         path = config.sae.classical.certificate
-        yield from _certificate(_Need("[sae] certificate", path, kme, ("server",), classical=True), now)
+        yield from Need("[sae] certificate", path, kme, ("server",), classical=True).findings(now)
     path = config.device.certificate
-    yield from _certificate(_Need("[device] certificate", path, node, ("client",), classical=True), now)
+    yield from Need("[device] certificate", path, node, ("client",), classical=True).findings(now)
     management = config.management
     if management is not None and management.tls_listen is not None:
         path = management.credentials.certificate
-        yield from _certificate(_Need("[management] certificate", path, node, ("server",)), now)
+        yield from Need("[management] certificate", path, node, ("server",)).findings(now)
         if management.classical is not None:
             where, path = "[management] classical_certificate", management.classical.certificate
-            yield from _certificate(_Need(where, path, node, ("server",), classical=True), now)
-
-
-def _certificate(need: _Need, now: datetime.datetime) -> Iterator[str]:
-    try:
-        facts = describe(need.path, now=now)[0]
-    except ConfigurationError:
-        return  # its plane could not load it and has said so
-    where = f"{need.where}: {need.path}"
-    ours = [uri for uri in facts["uris"] if uri.lower().startswith("urn:quiver:")]
-    if ours != [need.name] and (ours or not need.classical):
-        yield f"{where} names {', '.join(ours) or facts['subject'] or 'nobody'}; {need.name} is needed"
-    if need.classical and facts["key"].startswith("ML-DSA"):
-        yield f"{where} has a key of {facts['key']}; a classical one is needed"
-    if not need.classical and facts["key"] != PQ:
-        yield f"{where} has a key of {facts['key']}; {PQ} is needed"
-    if facts["state"] != "valid":
-        yield f"{where} is {facts['state']} (valid from {facts['not_before']} to {facts['not_after']})"
-    missing = [usage for usage in need.usages if usage not in facts["usages"]]
-    if missing and (facts["usages"] or not need.classical):
-        yield f"{where} may not be used as {' and '.join(missing)} (extended key usage)"
+            yield from Need(where, path, node, ("server",), classical=True).findings(now)
 
 
 def _trust(config: AgentConfig) -> Iterator[str]:

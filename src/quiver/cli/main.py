@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from quiver.cli import agent, bench, demo, device, key, pki
+from quiver.cli import agent, bench, controller, demo, device, key, pki
 from quiver.net import log
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def prepare(_version: VersionOption = False) -> None:
 
 app.add_typer(agent.app)
 app.command()(bench.bench)
+app.add_typer(controller.app)
 app.add_typer(demo.app)
 app.add_typer(device.app)
 app.add_typer(key.app)

@@ -29,7 +29,7 @@ from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.live import Live
 from quiver.domain.sdn.notices import Notice
 from quiver.domain.sdn.optimising import Plan
-from quiver.domain.sdn.records import Member
+from quiver.domain.sdn.records import Member, What
 from quiver.net.log import place_of
 
 __all__ = ["Engine", "SystemClock"]
@@ -104,6 +104,16 @@ class Engine:
         if self._live is None or self._live[0] != self.turns:
             self._live = self.turns, self._controller.snapshot()
         return self._live[1]
+
+    def drains(self) -> list[tuple[What, str]]:
+        """What operators want no path to pass.
+
+        Raises:
+            StorageError: there is no controller now.
+        """
+        if self._controller is None:
+            raise StorageError(_UNUSABLE)
+        return self._controller.operator.drains()
 
     async def history(self, *, after: int | None = None, before: int | None = None, most: int) -> list[HistoryEntry]:
         """Entries above `after`, or the newest below `before`; oldest first.

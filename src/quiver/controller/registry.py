@@ -53,7 +53,7 @@ class Registry:
         Raises:
             ConflictError: the file lists it.
         """
-        self._refuse_file(agent.id)
+        self.check(agent.id)
         if self._operators.get(agent.id) != agent:
             self._operators[agent.id] = self._pending[agent.id] = agent
             self.generation += 1
@@ -65,13 +65,18 @@ class Registry:
             ConflictError: the file lists it.
             NotFoundError: there is none of this id.
         """
-        self._refuse_file(node)
+        self.check(node)
         if self._operators.pop(node, None) is None:
             raise NotFoundError(f"there is no agent {node}")
         self._pending[node] = None
         self.generation += 1
 
-    def _refuse_file(self, node: str) -> None:
+    def check(self, node: str) -> None:
+        """Whether an operator may write this agent.
+
+        Raises:
+            ConflictError: the file lists it.
+        """
         if node in self._file:
             raise ConflictError(
                 f"agent {node} stands in the controller's configuration file; change it there and send SIGHUP"

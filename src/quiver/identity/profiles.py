@@ -78,6 +78,15 @@ PROFILES: Final[dict[str, Profile]] = {
             "management-classical", "node", CLASSICAL, "management-classical-ca", (_SERVER,), "the same, classical"
         ),
         *_users("controller", "the SDN controller towards agents"),
+        Profile("northbound", "controller", PQ, "management-ca", (_SERVER,), "the SDN controller towards operators"),
+        Profile(
+            "northbound-classical",
+            "controller",
+            CLASSICAL,
+            "management-classical-ca",
+            (_SERVER,),
+            "the same, classical",
+        ),
         *_users("operator", "an operator"),
         *_users("auditor", "somebody who may read and nothing else"),
     )

@@ -38,6 +38,8 @@ __all__ = [
     "management_client",
     "management_server",
     "names_of",
+    "northbound_client",
+    "northbound_server",
     "peer_client",
     "peer_facts",
     "peer_server",
@@ -110,6 +112,22 @@ def management_server(
 def management_client(credentials: Credentials, trust: Sequence[Path]) -> TlsContext:
     """Towards an agent's NETCONF server. Use `.expecting(quiver_uri("node", id))`, as on the peer plane."""
     return make_context(tls_policy.MANAGEMENT_CLIENT, [credentials], trust)
+
+
+def northbound_server(
+    post_quantum: Credentials, trust: Sequence[Path], *, classical: Credentials | None = None
+) -> TlsContext:
+    """The controller's listener for operators and auditors. The arguments are those of `management_server`."""
+    if classical is None:
+        return make_context(tls_policy.NORTHBOUND_SERVER, [post_quantum], trust)
+    return make_context(tls_policy.NORTHBOUND_SERVER_CLASSICAL, [post_quantum, classical], trust)
+
+
+def northbound_client(credentials: Credentials, trust: Sequence[Path]) -> TlsContext:
+    """An operator or auditor, post-quantum or classical by the kind of certificate. The controller is who the URL's host says."""
+    pq = _is_post_quantum(credentials)
+    policy = tls_policy.NORTHBOUND_CLIENT if pq else tls_policy.NORTHBOUND_CLIENT_CLASSICAL
+    return make_context(policy, [credentials], trust)
 
 
 def _is_post_quantum(credentials: Credentials) -> bool:

@@ -12,6 +12,10 @@ __all__ = [
     "MANAGEMENT_CLIENT",
     "MANAGEMENT_SERVER",
     "MANAGEMENT_SERVER_CLASSICAL",
+    "NORTHBOUND_CLIENT",
+    "NORTHBOUND_CLIENT_CLASSICAL",
+    "NORTHBOUND_SERVER",
+    "NORTHBOUND_SERVER_CLASSICAL",
     "PEER_CLIENT",
     "PEER_SERVER",
     "SAE_CLIENT_CLASSICAL",
@@ -80,3 +84,13 @@ MANAGEMENT_SERVER_CLASSICAL: Final = replace(
     MANAGEMENT_SERVER, groups=ANY_GROUP, schemes=f"{MLDSA65}:{CLASSICAL_SCHEMES}", suites=ANY_SUITES
 )
 MANAGEMENT_CLIENT: Final = replace(PEER_CLIENT, plane="management")
+
+# The controller towards those who operate it. It is reached under a host name, as web servers are.
+NORTHBOUND_SERVER: Final = replace(MANAGEMENT_SERVER, plane="northbound", roles=("operator", "auditor"))
+NORTHBOUND_SERVER_CLASSICAL: Final = replace(
+    MANAGEMENT_SERVER_CLASSICAL, plane="northbound", roles=("operator", "auditor")
+)
+NORTHBOUND_CLIENT: Final = replace(NORTHBOUND_SERVER, server_side=False, roles=("controller",))
+NORTHBOUND_CLIENT_CLASSICAL: Final = replace(
+    NORTHBOUND_CLIENT, groups=ANY_GROUP, schemes=CLASSICAL_SCHEMES, suites=ANY_SUITES
+)
