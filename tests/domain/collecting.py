@@ -1,7 +1,8 @@
 """Two ends of a QKD link with their collectors, and keys as devices hand them out."""
 
 from quiver.domain import limits
-from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceGet, QkdKey
+from quiver.domain.collector import Collector, DeviceFetch, DeviceGet, QkdKey
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.messages import Answer, Confirmation, Outcome, Segments
 from quiver.domain.network import LinkEntry
 from quiver.domain.records import Seen

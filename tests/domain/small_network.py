@@ -12,7 +12,7 @@ import msgspec
 from quiver.domain import limits
 from quiver.domain.errors import QuiverError
 from quiver.domain.journal import Alarm
-from quiver.domain.messages import Answer, Ciphertext, Container, Header, Item
+from quiver.domain.messages import Answer, Ciphertext, Container, Header, Item, LinkBeat
 from quiver.domain.network import Directory, LinkEntry, Network, PathEntry
 from quiver.domain.node import Node
 from quiver.domain.outbox import Message
@@ -89,6 +89,7 @@ class SmallNetwork:
         self.letters: list[Letter] = []
         self.sent: list[tuple[str, str, Item]] = []  # sender, receiver and item of every message, in order
         self.sites: dict[str, Site] = {}
+        self.cut: set[str] = set()  # links along which nothing passes
         for place, name in enumerate(nodes):
             others = [*nodes[max(0, place - 1) : place], *nodes[place + 1 : place + 2]]
             links = tuple(LinkEntry("-".join(sorted((name, other))), other, collect=False) for other in others)
@@ -108,10 +109,22 @@ class SmallNetwork:
         site = self.sites[name]
         site.commit()
         for message in site.node.messages():
+            if message.kind == LinkBeat.kind:
+                self._beat(name, message)
+                continue
             site.open.add(message.ticket)
             copy = msgspec.structs.replace(message, items=tuple(_copied(item) for item in message.items))
             self.sent += [(name, message.peer, item) for item in copy.items]
             self.letters.append(Letter(name, message.peer, site.life, copy))
+
+    def _beat(self, name: str, message: Message) -> None:
+        """A link's beat passes at once, unless the link is cut."""
+        node, other = self.node(name), self.node(message.peer)
+        if message.link in self.cut:
+            node.failed(message)
+        else:
+            answers = other.hear(name, message.header, message.items)
+            node.answered(message, other.header_for(name), answers)
 
     def ask(self, name: str, master: str, *slaves: str, count: int = 1, size: int = 256) -> Reply:
         """A master asks for keys; errors that are raised at once stand in the reply too."""

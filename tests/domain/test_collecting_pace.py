@@ -3,7 +3,8 @@
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.collector import DeviceFacts, DeviceGet
+from quiver.domain.collector import DeviceGet
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.messages import Segments
 from quiver.domain.network import LinkEntry
 from quiver.domain.records import SegmentState

@@ -3,7 +3,7 @@
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.collector import DeviceFacts
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.messages import Answer, Confirmation, Outcome, Segments
 from quiver.domain.records import Seen, SegmentState
 from quiver.domain.secret import Secret

@@ -248,6 +248,6 @@ def test_a_node_that_can_no_longer_write_refuses_what_is_under_way():
 
 
 def test_blocks_of_a_version_that_is_no_longer_configured_go_first(both: Delivering):
-    both.a.source.retiring = True
+    both.a.source.standing.retiring = True
     both.deliver()
     assert both.a.source.blocks[0].used.size == 32 + 48

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from quiver.domain import limits
-from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceGet
+from quiver.domain.collector import Collector, DeviceFetch, DeviceGet
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.errors import ConfigurationError, RequestError, StorageError, UnauthorizedError, UnavailableError
 from quiver.domain.messages import (
     Ciphertext,
@@ -179,25 +180,25 @@ def test_devices_calls_and_their_outcomes_reach_the_collector_of_their_link():
     net = SmallNetwork("ab", [])
     net.settle()
     node = net.node("a")
-    node.collectors["a-b"] = Collector(node.context, network.links[0], [])
-    assert node.calls() == []
-    node.facts("a-b", DeviceFacts(key_size=256, most=128))
-    assert node.calls() == [DeviceGet("a-b", 128)]
-    node.refused("a-b")
-    assert node.due <= node.collectors["a-b"].due == net.clock.now() + limits.REPEAT_FIRST
-    node.got("a-b", keys_of(0))
+    node.ends.collectors["a-b"] = Collector(node.context, network.links[0], [])
+    assert node.ends.calls() == []
+    node.ends.facts("a-b", DeviceFacts(key_size=256, most=128))
+    assert node.ends.calls() == [DeviceGet("a-b", 128)]
+    node.ends.refused("a-b")
+    assert node.due <= node.ends.collectors["a-b"].due == net.clock.now() + limits.REPEAT_FIRST
+    node.ends.got("a-b", keys_of(0))
     (segment,) = node.context.pads["b"].segments.values()
     assert segment.state is SegmentState.ANNOUNCED
     other = net.node("b")
-    other.facts("a-b", DeviceFacts(key_size=256, most=128))
+    other.ends.facts("a-b", DeviceFacts(key_size=256, most=128))
     net.turn("a")
     net.settle()
-    (call,) = other.calls()
+    (call,) = other.ends.calls()
     assert isinstance(call, DeviceFetch)
-    other.fetch_failed(call, again=True)
+    other.ends.fetch_failed(call, again=True)
     net.clock.advance(limits.REPEAT_FIRST)
-    (call,) = other.calls()
-    other.fetched(call, keys_of(0))
+    (call,) = other.ends.calls()
+    other.ends.fetched(call, keys_of(0))
     net.turn("b")
     net.settle()
     for name in "ab":
@@ -229,10 +230,10 @@ def test_a_directory_may_change_while_the_node_runs(net: SmallNetwork):
     assert node.network.directory.permits("alice", "dora")
 
 
-def test_node_and_links_stay_as_they_are_while_the_node_runs(net: SmallNetwork):
+def test_a_node_never_becomes_another_one(net: SmallNetwork):
     node = net.node("a")
-    with pytest.raises(ConfigurationError, match="start it again"):
-        node.reconfigure(msgspec.structs.replace(node.network, links=(), paths=()))
+    with pytest.raises(ConfigurationError, match="another one"):
+        node.reconfigure(msgspec.structs.replace(node.network, node="e", paths=()))
 
 
 def test_a_version_number_never_means_another_route(net: SmallNetwork):

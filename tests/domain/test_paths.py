@@ -78,7 +78,7 @@ def test_a_new_version_takes_over_and_the_old_ones_ready_blocks_are_used_up_firs
     newer = msgspec.structs.replace(DEEP, version=2)
     reconfigure(net, DEEP, newer)
     net.beat(3)
-    assert net.node("a").paths.sources[DEEP.key].superseded
+    assert net.node("a").paths.sources[DEEP.key].standing.superseded
     assert ready(net) + ready(net, newer.key) == FULL, "both count for the one buffer"
     reconfigure(net, newer)
     left = ready(net)
@@ -100,10 +100,10 @@ def test_a_new_version_takes_over_and_the_old_ones_ready_blocks_are_used_up_firs
 def test_a_version_that_comes_back_is_used_again():
     net = row(DEEP)
     reconfigure(net)
-    assert net.node("a").paths.sources[DEEP.key].retiring
+    assert net.node("a").paths.sources[DEEP.key].standing.retiring
     reconfigure(net)
     reconfigure(net, DEEP)
-    assert not net.node("a").paths.sources[DEEP.key].retiring
+    assert not net.node("a").paths.sources[DEEP.key].standing.retiring
     deliver(net)
 
 
@@ -163,7 +163,7 @@ def test_retired_versions_outlive_a_restart_until_their_blocks_are_used():
         net.restart(name)
     net.settle()
     net.beat(2)
-    assert net.node("a").paths.sources[DEEP.key].retiring
+    assert net.node("a").paths.sources[DEEP.key].standing.retiring
     assert ready(net) == full - limits.CONTAINER_BYTES_OPEN
     deliver(net)
 

@@ -11,7 +11,7 @@ from .source_role import PAD, Head
 
 def test_without_credit_no_range_is_taken():
     head = Head()
-    head.source._credit = None
+    head.source.standing._held = None
     before = head.pads.available
     assert head.source.prime(4 * KIB, 100) == 0
     head.credit(99)
@@ -52,7 +52,7 @@ def test_a_sequence_begins_only_where_nothing_stands_against_it(hindrance: str):
         case "suspended":
             head.source.suspended_until = head.station.clock.now() + 1
         case flag:
-            setattr(head.source, flag, True)
+            setattr(head.source.standing, flag, True)
     assert head.source.prime(4 * KIB, 100) == 0
     assert head.announced() == []
 

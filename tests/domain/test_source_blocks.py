@@ -87,7 +87,7 @@ def test_a_claim_asks_for_what_the_buffer_lacks_and_one_large_request():
     assert (claim.need, claim.active) == (5000 + limits.LARGEST_REQUEST, False)
     head.source.prime(100, 100)
     assert head.source.claim(0).active
-    head.source.retiring = True
+    head.source.standing.retiring = True
     assert head.source.claim(5000).need == 0
     head.source.void_all("test")
     assert head.source.finished

@@ -14,6 +14,7 @@ from quiver.domain.records import Batch, Block, Piece, Record
 from quiver.domain.relay import Relay
 from quiver.domain.secret import Secret
 from quiver.domain.source import Source
+from quiver.domain.standing import Standing
 from quiver.domain.vault import Vault
 
 from .site import Site
@@ -56,6 +57,7 @@ def no_credit() -> Iterator[None]:
     plenty = 1 << 40
     with (
         mock.patch.object(Source, "credit", new=property(lambda self: plenty)),
+        mock.patch.object(Standing, "live", new=True),
         mock.patch.object(Relay, "_allowed", return_value=plenty),
     ):
         yield

@@ -63,7 +63,9 @@ class Scenery:
         self.sites: dict[str, Site] = {}
         for index, name in enumerate(self.names):
             disk = SqliteDisk(sqlite / name) if sqlite is not None else MemoryDisk()
-            self.sites[name] = self.site_type(world, self.network_of(index, self.paths), disk, self.transport, self.devices)
+            self.sites[name] = self.site_type(
+                world, self.network_of(index, self.paths), disk, self.transport, self.devices
+            )
         for site in self.sites.values():
             world.after(random.uniform(0, 0.5), site.start)
 

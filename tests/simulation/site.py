@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 from quiver.agent.driver import Driver, Edges, OnReply, Transaction
 from quiver.domain import records
-from quiver.domain.collector import DeviceFacts, DeviceFetch, DeviceGet
+from quiver.domain.collector import DeviceFetch, DeviceGet
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.errors import StorageError
 from quiver.domain.events import Event, NumberedEvent
 from quiver.domain.journal import Alarm
+from quiver.domain.messages import Outcome
 from quiver.domain.network import Network
 from quiver.domain.node import Node
+from quiver.domain.outbox import Message
 from quiver.domain.reply import Reply
 
 from .world import World
@@ -57,7 +60,7 @@ class Site:
         self.driver = Driver(node, Edges(lambda m: self.transport.send(self, m), self._call, self._alarm, self._event))
         for link in self.network.links:
             devices = self.devices[link.id]
-            node.facts(link.id, DeviceFacts(key_size=8 * devices.key_bytes, most=devices.most))
+            node.ends.facts(link.id, DeviceFacts(key_size=8 * devices.key_bytes, most=devices.most))
         self.up = True
         self._wake(0.0)
 
@@ -83,6 +86,34 @@ class Site:
             assert self.driver is not None
             event(self.driver)
             self._wake(TURN)
+
+    def hear(self, sender: str, header, items):
+        """Header and answers to beats of links; None where the process is down."""
+        if not self.up:
+            return None
+        assert self.driver is not None
+        return self._watching(self.driver, lambda driver: driver.hear(sender, header, items))
+
+    def beaten(self, life: int, message: Message, answer) -> None:
+        """A beat of the process of this life was answered, or not."""
+        if not self.up or life != self.life:
+            return
+        assert self.driver is not None
+        if answer is None:
+            self._watching(self.driver, lambda driver: driver.failed(message))
+            self._wake(max(0.0, self.driver.node.due - self.world.now()) + 1e-6)
+        elif any(one.outcome is Outcome.MEET_FIRST for one in answer[1]):
+            self.hand_in(life, lambda driver: driver.answered(message, *answer))
+        else:
+            self._watching(self.driver, lambda driver: driver.answered(message, *answer))
+
+    def _watching(self, driver: Driver, event):
+        """Hand in what needs a turn only where it changes the state of a link."""
+        before = driver.node.ends.links.changes
+        result = event(driver)
+        if driver.node.ends.links.changes != before:
+            self._wake(TURN)
+        return result
 
     def request(self, make: Callable[[Driver, OnReply], object], on_reply: OnReply) -> bool:
         """A client asks; False where the process is down. No reply comes where it dies with the request."""
@@ -112,15 +143,15 @@ class Site:
             if isinstance(call, DeviceFetch):
                 fetched = devices.fetch(self.name, call.key_ids)
                 if fetched is None:
-                    self.hand_in(life, lambda driver: driver.node.fetch_failed(call, again=True))
+                    self.hand_in(life, lambda driver: driver.node.ends.fetch_failed(call, again=True))
                 else:
-                    self.hand_in(life, lambda driver: driver.node.fetched(call, fetched))
+                    self.hand_in(life, lambda driver: driver.node.ends.fetched(call, fetched))
                 return
             keys = devices.get(self.name, call.number)
             if keys is None:
-                self.hand_in(life, lambda driver: driver.node.refused(call.link))
+                self.hand_in(life, lambda driver: driver.node.ends.refused(call.link))
             else:
-                self.hand_in(life, lambda driver: driver.node.got(call.link, keys))
+                self.hand_in(life, lambda driver: driver.node.ends.got(call.link, keys))
 
         self.world.after(self.world.random.uniform(0.001, 0.02), answer)
 

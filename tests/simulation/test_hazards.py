@@ -112,7 +112,7 @@ def test_ready_blocks_outlive_their_version() -> None:
     stage.faults.reroute(("n0", "n2", "n3"))
     stage.run(3.0)
     old = stage.node(0).paths.sources["v0/1/1"]
-    assert old.retiring
+    assert old.standing.retiring
     assert old.ready >= ready
     stage.ask(0, 3, every=0.05, seconds=6.0, size=1024)
     stage.run(8.0)

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from quiver.domain.messages import Item
+from quiver.domain import limits
+from quiver.domain.messages import Item, LinkBeat
 from quiver.domain.outbox import Message
 from quiver.protocols.peer import decode_message, encode_message
 from quiver.protocols.peer_answers import decode_answers, encode_answers
@@ -26,14 +27,15 @@ class Sent(NamedTuple):
 
 
 class Transport:
-    """Carries messages between sites, `pool` at a time from each to each."""
+    """Carries messages between sites, `pool` at a time from each to each; beats of links go their own way."""
 
     def __init__(self, world: World, *, drop=0.0, double=0.0, slow=0.0, pool=2):
         self.world = world
         self.drop, self.double, self.slow, self.pool = drop, double, slow, pool
         self.sites = {}
         self.record: list[Sent] = []
-        self.cut: set[frozenset[str]] = set()
+        self.cut: set[frozenset[str]] = set()  # pairs of nodes between which nothing passes
+        self.cut_links: set[str] = set()  # links along which nothing passes
         self.liars: set[str] = set()  # nodes that `tamper` speaks for
         self.tamper: Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]] | None = None
         self._busy: dict[tuple[str, str], int] = {}
@@ -48,6 +50,7 @@ class Transport:
         """No faults from now on."""
         self.drop = self.double = self.slow = 0.0
         self.cut.clear()
+        self.cut_links.clear()
         self.tamper = None
 
     def _delay(self) -> float:
@@ -58,6 +61,9 @@ class Transport:
 
     def send(self, site, message: Message) -> None:
         pair = (site.name, message.peer)
+        if message.kind == LinkBeat.kind:
+            self._beat(site, message)
+            return
         # Encoded at once, as the agent does: what waits for a connection is bytes, not pad that may be wiped meanwhile.
         body = encode_message(message.kind, message.header, message.items)
         if self._busy.get(pair, 0) >= self.pool:
@@ -86,14 +92,37 @@ class Transport:
                 site.hand_in(life, lambda driver: driver.answered(message, header, answers))
 
         world.after(TIMEOUT, lambda: finish(None))
-        if frozenset(pair) in self.cut or world.chance(self.drop):
+        if self._is_cut(pair, message.link) or world.chance(self.drop):
             return
-        world.after(self._delay(), lambda: self._arrive(message.kind, pair, header, items, finish))
-        if world.chance(self.double):
-            world.after(self._delay(), lambda: self._arrive(message.kind, pair, header, items, finish))
+        for _ in range(1 + world.chance(self.double)):
+            world.after(self._delay(), lambda: self._arrive(message, header, items, site.name, finish))
 
-    def _arrive(self, kind: str, pair: tuple[str, str], header, items: tuple[Item, ...], finish) -> None:
-        sender, receiver = pair[0], self.sites[pair[1]]
+    def _beat(self, site, message: Message) -> None:
+        """A beat has a connection of its own; it is answered at once, not with the receiver's next turn, as by the engine."""
+        world, life, receiver, finished = self.world, site.life, self.sites[message.peer], [False]
+
+        def finish(answer=None) -> None:
+            if not finished[0]:
+                finished[0] = True
+                site.beaten(life, message, answer)
+
+        def lost() -> bool:
+            return self._is_cut((site.name, receiver.name), message.link) or world.chance(self.drop)
+
+        def arrive() -> None:
+            answer = receiver.hear(site.name, message.header, message.items)
+            if answer is not None and not lost():
+                world.after(self._delay(), lambda: finish(answer))
+
+        world.after(limits.LINK_ANSWER, finish)
+        if not lost():
+            world.after(self._delay(), arrive)
+
+    def _is_cut(self, pair: tuple[str, str], link: str) -> bool:
+        return frozenset(pair) in self.cut or link in self.cut_links
+
+    def _arrive(self, message: Message, header, items: tuple[Item, ...], sender: str, finish) -> None:
+        kind, receiver = message.kind, self.sites[message.peer]
         if not receiver.up:
             self.world.after(self._delay(), lambda: finish(None))
             return
@@ -101,7 +130,7 @@ class Transport:
         def respond(header, answers) -> None:
             answer = encode_answers(kind, header, answers)
             self.record.append(Sent(self.world.now(), receiver.name, sender, kind, (), answer))
-            if frozenset((sender, receiver.name)) not in self.cut and not self.world.chance(self.drop):
+            if not self._is_cut((sender, receiver.name), message.link) and not self.world.chance(self.drop):
                 self.world.after(self._delay(), lambda: finish(answer))
 
         receiver.hand_in(receiver.life, lambda driver: driver.receive(sender, kind, header, items, respond))

@@ -56,6 +56,7 @@ level = "INFO"                  # DEBUG, INFO, WARNING or ERROR
 [[links]]                       # each QKD link that ends here
 id = "a-b"
 neighbour = "bob"
+channel = "198.18.0.2:8443"     # bob's peer plane along this link; may be left out: as [directory] says
 level = 1048576                 # bytes of own pad after which this end stops collecting; may be left out
 collect = true                  # whether this end may ask its device for new keys; may be left out
 device = { url = "https://10.0.0.2", peer_sae_id = "bob", server_name = "KME-7", profile = "alder" }
@@ -90,6 +91,7 @@ from quiver.agent.config_tables import (
 )
 from quiver.domain.errors import ConfigurationError, RequestError
 from quiver.domain.network import Directory, Network, PathEntry
+from quiver.net.addresses import Address
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
 from quiver.net.tls import quiver_uri
 from quiver.protocols.etsi014_urls import check_sae_id
@@ -135,6 +137,11 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     def ssh_host_key(self) -> Path:
         """The NETCONF server's own SSH key, Ed25519; `.pub` beside it is for its clients."""
         return self.node.state / "ssh_host_key"
+
+    @property
+    def channels(self) -> dict[str, Address]:
+        """Link → where the neighbour's peer plane is reached along it, for links that have a way of their own."""
+        return {link.id: link.channel for link in self.links if link.channel is not None}
 
     @property
     def excluded(self) -> frozenset[str]:

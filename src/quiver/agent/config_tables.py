@@ -113,10 +113,15 @@ class LinkDevice(Table, frozen=True, kw_only=True):
 
 
 class LinkTable(Table, frozen=True, kw_only=True):
-    """A QKD link that ends here; `level` in bytes."""
+    """A QKD link that ends here; `level` in bytes.
+
+    Attributes:
+        channel: where the neighbour's peer plane is reached along this link; the directory's address where it is left out.
+    """
 
     id: str
     neighbour: str
+    channel: Address | None = None
     level: Annotated[int, Meta(ge=limits.SEGMENT_MIN, le=limits.PAD_LEVEL_MAX)] = limits.PAD_LEVEL
     collect: bool = True
     device: LinkDevice

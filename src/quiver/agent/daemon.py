@@ -13,6 +13,8 @@ import structlog
 from quiver.agent.config import AgentConfig
 from quiver.agent.engine import Engine
 from quiver.agent.figures import figures_of
+from quiver.agent.fleet import DeviceFleet
+from quiver.agent.management_life import Management
 from quiver.agent.peer_client import PeerClient
 from quiver.agent.peer_plane import PeerPlane
 from quiver.agent.sae_plane import SaePlane
@@ -24,7 +26,6 @@ from quiver.net import tls
 from quiver.net.addresses import Address
 from quiver.net.http_server import HttpServer
 from quiver.net.metrics_plane import MetricsPlane
-from quiver.qkd.client import DeviceClient
 from quiver.store.sqlite import SqliteDatabase
 
 __all__ = ["Listening", "run_agent"]
@@ -66,7 +67,7 @@ def _state_directory(path: Path) -> None:
 
 
 async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening], None]) -> None:
-    """Run an agent until SIGINT or SIGTERM. SIGHUP makes it take over paths, directory and time to wait.
+    """Run an agent until SIGINT or SIGTERM. SIGHUP makes it take over links, paths, directory, policy and time to wait.
 
     Args:
         reread: reads its configuration.
@@ -86,12 +87,28 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
     async with AsyncExitStack() as stack:
         database = SqliteDatabase(config.database)
         stack.callback(database.close)
-        nodes = dict(config.directory.nodes)
+        nodes: dict[str, Address] = {}
+        channels = config.channels
+        management = Management(config, network, nodes)
+        stack.push_async_callback(management.stop)
         peers = await stack.enter_async_context(
-            PeerClient(tls.peer_client(config.peer.credentials, config.peer.trust), nodes, source=config.peer.source)
+            PeerClient(
+                tls.peer_client(config.peer.credentials, config.peer.trust),
+                nodes,
+                channels=channels,
+                source=config.peer.source,
+            )
         )
-        devices = {link.id: await stack.enter_async_context(_device(config, i)) for i, link in enumerate(config.links)}
-        engine = Engine(network, mac_key, database, peers, devices)
+        fleet = await stack.enter_async_context(DeviceFleet())
+        engine = Engine(
+            network,
+            mac_key,
+            database,
+            peers,
+            fleet.clients(config),
+            provision=management.provision,
+            excluded=config.excluded,
+        )
         running = asyncio.create_task(engine.run())
         stack.push_async_callback(_ended, running)
         peer_plane = HttpServer(
@@ -109,6 +126,8 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
             if plane is not None:
                 await plane.start()
                 stack.push_async_callback(plane.stop)
+        stack.push_async_callback(management.stop)  # before the engine: changes under way need it
+        await management.start(config, engine)
         tell(
             {
                 "agent": network.node,
@@ -116,33 +135,31 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
                 "peer_url": peer_plane.url,
                 "sae_url": sae_plane.url,
                 "metrics_url": metrics_plane.url if metrics_plane is not None else None,
+                **management.listening,
             }
         )
-        hang_up = _HangUp(engine, reread, nodes)
+        hang_up = _HangUp(engine, reread, management, channels, fleet)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await _signalled(running)
         _log.info("agent stops", node=network.node)
 
 
-def _device(config: AgentConfig, index: int) -> DeviceClient:
-    device = config.links[index].device
-    return DeviceClient(
-        device.url,
-        device.peer_sae_id,
-        tls=tls.device_client(config.device.credentials, config.device.trust),
-        server_name=device.server_name,
-        source=config.device.source,
-        dialect=device.dialect,
-    )
-
-
 class _HangUp:
     """What SIGHUP does. A configuration that is wrong is logged and changes nothing."""
 
-    def __init__(self, engine: Engine, reread: Callable[[], AgentConfig], nodes: dict[str, Address]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        reread: Callable[[], AgentConfig],
+        management: Management,
+        channels: dict[str, Address],
+        fleet: DeviceFleet,
+    ) -> None:
         self._engine: Final = engine
         self._reread: Final = reread
-        self._nodes: Final = nodes
+        self._management: Final = management
+        self._channels: Final = channels
+        self._fleet: Final = fleet
         self._task: asyncio.Task[None] | None = None
 
     def __call__(self) -> None:
@@ -152,13 +169,17 @@ class _HangUp:
     async def _take_over(self) -> None:
         try:
             config = self._reread()
-            await self._engine.reconfigure(config.network())
+            devices = self._fleet.clients(config)
+            await self._management.prepare(config)
+            await self._engine.reconfigure(config.network(), devices, excluded=config.excluded)
         except QuiverError as error:
             _log.error("configuration not taken over", reason=error.message)
             return
-        self._nodes.clear()
-        self._nodes.update(config.directory.nodes)
-        _log.info("configuration taken over", paths=len(config.paths))
+        self._channels.clear()
+        self._channels.update(config.channels)
+        await self._management.adopt(config)
+        await self._fleet.release()
+        _log.info("configuration taken over", links=len(config.links), paths=len(config.paths))
 
 
 def _metrics(config: AgentConfig, engine: Engine) -> MetricsPlane | None:

@@ -23,7 +23,7 @@ from quiver.domain.reply import Reply
 __all__ = ["Driver", "Edges", "Event", "Transaction"]
 
 Effect = Callable[[], None]
-Event = Callable[["Driver"], None]
+Event = Callable[["Driver"], object]
 """Something that has happened: it is handed in to the driver that it gets."""
 Respond = Callable[[Header, list[Answer]], None]
 OnReply = Callable[[Reply], None]
@@ -34,7 +34,7 @@ class Edges(msgspec.Struct):
 
     Attributes:
         send: a message to another node; `Driver.answered` or `Driver.failed` follows.
-        call: a call of a device; `Node.got`, `Node.fetched` or their failures follow.
+        call: a call of a device; `LinkSet.got`, `LinkSet.fetched` or their failures follow.
         alarm: something that an operator must hear of.
         event: something that the controller must hear of.
     """
@@ -72,6 +72,11 @@ class Driver:
         """A message of another node; `respond` gets header and answers when they are durable."""
         answers = self.node.receive(sender, kind, header, items)
         self._late.append(lambda: respond(self.node.header_for(sender), answers))
+
+    def hear(self, sender: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
+        """Beats of links from another node; the answer leaves at once. May be called between `turn` and `effects` too."""
+        answers = self.node.hear(sender, header, items)
+        return self.node.header_for(sender), answers
 
     def answered(self, message: Message, header: Header, answers: Sequence[Answer]) -> None:
         """Another node has answered a message."""
@@ -132,5 +137,5 @@ class Driver:
             yield partial(self._edges.event, event)
         for message in self.node.messages():
             yield partial(self._edges.send, message)
-        for call in self.node.calls():
+        for call in self.node.ends.calls():
             yield partial(self._edges.call, call)

@@ -29,13 +29,13 @@ from quiver.domain.errors import (
     StorageError,
     UnavailableError,
 )
-from quiver.domain.events import NumberedEvent
+from quiver.domain.events import LinkDown, NumberedEvent
 from quiver.domain.journal import Alarm
-from quiver.domain.messages import Answer, Header, Item
+from quiver.domain.messages import Answer, Header, Item, LinkBeat, Outcome
 from quiver.domain.network import Network
 from quiver.domain.node import Node
 from quiver.domain.outbox import Message
-from quiver.domain.provision import Provision
+from quiver.domain.provision import Provision, compose
 from quiver.domain.reply import DeliveredKey, Reply
 from quiver.domain.report import NodeReport
 from quiver.domain.reporting import report
@@ -56,12 +56,18 @@ _SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks
 class Peers(Protocol):
     """How messages reach other nodes."""
 
-    async def send(self, peer: str, kind: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
-        """Send a message and give its answers.
+    async def send(
+        self, peer: str, kind: str, header: Header, items: Sequence[Item], link: str = ""
+    ) -> tuple[Header, list[Answer]]:
+        """Send a message, along a link where one is named, and give its answers.
 
         Raises:
             RemoteError: none came.
         """
+        ...
+
+    async def drop(self, peer: str, link: str) -> None:
+        """A link is down: calls along it fail now, not when their time is over."""
         ...
 
 
@@ -85,17 +91,33 @@ class Engine:
     """Runs one node.
 
     Args:
-        network: the node's configuration.
+        policy: the configuration file's part of the node's configuration.
         mac_key: the key of its commit numbers, 32 bytes (rule 2).
         database: its key database; used by one worker thread at a time.
         peers: towards other nodes.
         devices: link → this end's device.
+        provision: the part that came over NETCONF, as it was last.
+        excluded: nodes that policy allows on no path of a controller's (rule 7).
+
+    Raises:
+        ConfigurationError: what came over NETCONF does not fit the file any more.
     """
 
     def __init__(
-        self, network: Network, mac_key: bytes, database: KeyDatabase, peers: Peers, devices: Mapping[str, Device]
+        self,
+        policy: Network,
+        mac_key: bytes,
+        database: KeyDatabase,
+        peers: Peers,
+        devices: Mapping[str, Device],
+        *,
+        provision: Provision | None = None,
+        excluded: frozenset[str] = frozenset(),
     ) -> None:
-        self._network = network
+        self._policy = policy
+        self._excluded = excluded
+        self._provision = provision or Provision()
+        self._network = compose(policy, self._provision, excluded)
         self._mac_key: Final = mac_key
         self._database: Final = database
         self._peers: Final = peers
@@ -108,8 +130,8 @@ class Engine:
         self._waiting: Final[set[asyncio.Future[object]]] = set()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._tracing: Final = _log.is_enabled_for(logging.DEBUG)
+        self._changing: Final = asyncio.Lock()  # neither of two changes may be made from what the other replaces
         self._hearers: Final[list[Hear]] = []
-        self._provision = Provision()
         self.alarms: Final[dict[str, int]] = {}
         self.commits = 0
         self.restarts = 0
@@ -149,13 +171,49 @@ class Engine:
         self._hearers.append(hear)
         return lambda: self._hearers.remove(hear)
 
-    async def reconfigure(self, network: Network) -> None:
-        """Take over other paths, another directory or another time to wait, while everything goes on.
+    async def reconfigure(
+        self, policy: Network, devices: Mapping[str, Device] | None = None, *, excluded: frozenset[str] | None = None
+    ) -> None:
+        """Take over another configuration file while everything goes on: links, paths, directory, time to wait.
+
+        Args:
+            policy: its part of the configuration; what came over NETCONF stays.
+            devices: link → this end's device; None where links are as before.
+            excluded: as at the start; None for no change.
 
         Raises:
-            ConfigurationError: node or links differ, or a path version's number was used before; nothing was changed.
+            ConfigurationError: it is another node's, contradicts what came over NETCONF, or uses the number of a path version
+                again; nothing was changed.
             StorageError: there is no node now.
         """
+        async with self._changing:
+            barred = self._excluded if excluded is None else excluded
+            await self._take_over(compose(policy, self._provision, barred))
+            self._policy, self._excluded = policy, barred
+            if devices is not None:
+                self._devices.configure(devices)
+
+    async def provision(self, provision: Provision) -> None:
+        """Take over what has come over NETCONF, all or nothing. To make it durable is the caller's part.
+
+        Raises:
+            ConfigurationError: policy does not allow it, or as `reconfigure`; nothing was changed.
+            StorageError: there is no node now.
+        """
+        async with self._changing:
+            await self._take_over(compose(self._policy, provision, self._excluded))
+            self._provision = provision
+
+    def check(self, provision: Provision) -> None:
+        """Whether `provision` would take this; changes nothing.
+
+        Raises:
+            ConfigurationError: it would not.
+            StorageError: there is no node now.
+        """
+        self.node.check(compose(self._policy, provision, self._excluded))
+
+    async def _take_over(self, network: Network) -> None:
         done: asyncio.Future[QuiverError | None] = asyncio.get_running_loop().create_future()
 
         def change(driver: Driver) -> None:
@@ -178,6 +236,8 @@ class Engine:
         Raises:
             UnavailableError: nothing of it holds.
         """
+        if kind == LinkBeat.kind:
+            return self._hear(sender, header, items)
         answered: asyncio.Future[tuple[Header, list[Answer]]] = asyncio.get_running_loop().create_future()
 
         def respond(header: Header, answers: list[Answer]) -> None:
@@ -188,6 +248,23 @@ class Engine:
         if self._tracing:
             trace.log_answered(self._network.node, sender, kind, described, answer[1])
         return answer
+
+    def _hear(self, sender: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
+        """Beats of links are answered outside of turns: a commit that takes long does not make a link look dead."""
+        if self._driver is None:
+            raise StorageError("the key database of this KME cannot be used now")
+        return self._watching(self._driver, lambda driver: driver.hear(sender, header, items))
+
+    def _watching(
+        self, driver: Driver, event: Callable[[Driver], tuple[Header, list[Answer]]]
+    ) -> tuple[Header, list[Answer]]:
+        """Hand in what needs a turn only where a link changes its state by it, or somebody has to be met."""
+        before = driver.node.ends.links.changes
+        header, answers = event(driver)
+        changed = driver.node.ends.links.changes != before
+        if changed or any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+            self._wake.set()
+        return header, answers
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
         """New keys, as `Node.ask`.
@@ -246,7 +323,7 @@ class Engine:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        watches = [asyncio.create_task(self._devices.watch(link)) for link in self._devices.links]
+        self._devices.start()
         try:
             while True:
                 await self._revive()
@@ -260,9 +337,10 @@ class Engine:
                     self._lose(UnavailableError("this KME had to start anew"))
                     await asyncio.sleep(limits.REPEAT_FIRST)
         finally:
-            for task in (*watches, *self._tasks):
+            await self._devices.stop()
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*watches, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             self._lose(UnavailableError("this KME stops"))
             self._worker.shutdown()
 
@@ -286,8 +364,8 @@ class Engine:
             lambda event: self._tell(node.run, event),
         )
         self._driver = Driver(node, edges)
-        for link, device_facts in self._devices.facts.items():
-            node.facts(link, device_facts)
+        for link, facts in self._devices.facts.items():
+            node.ends.facts(link, facts)
         _log.info("node started", node=self._network.node, commit=number, records=len(kept))
 
     def _load(self) -> tuple[int, list[records.Record]]:
@@ -350,24 +428,42 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, message: Message, life: int) -> None:
-        if self._tracing:
+        if self._tracing and message.kind != LinkBeat.kind:
             trace.log_sent(self._network.node, message.peer, message.kind, message.items)
         try:
-            header, answers = await self._peers.send(message.peer, message.kind, message.header, message.items)
+            header, answers = await self._peers.send(
+                message.peer, message.kind, message.header, message.items, message.link
+            )
         except RemoteError as error:
-            _log.debug("no answer", peer=message.peer, kind=message.kind, reason=error.message)
+            if message.kind != LinkBeat.kind:
+                _log.debug("no answer", peer=message.peer, kind=message.kind, reason=error.message)
             self._put(lambda driver: driver.failed(message), life)
         except Exception as error:  # noqa: BLE001  # whatever it is, the node must not wait for this answer for good
             _log.error("message not sent", peer=message.peer, kind=message.kind, exception=place_of(error))
             self._put(lambda driver: driver.failed(message), life)
         else:
-            self._put(lambda driver: driver.answered(message, header, answers), life)
+            self._hear_answer(message, header, answers, life)
+
+    def _hear_answer(self, message: Message, header: Header, answers: list[Answer], life: int) -> None:
+        """Another node has answered; to a beat as a rule only that it is there, which needs no turn."""
+
+        def event(driver: Driver) -> tuple[Header, list[Answer]]:
+            driver.answered(message, header, answers)
+            return header, answers
+
+        plain = message.kind == LinkBeat.kind and all(answer.outcome is Outcome.DONE for answer in answers)
+        if plain and self._driver is not None and life == self._life:
+            self._watching(self._driver, event)
+        else:
+            self._put(event, life)
 
     def _tell(self, run: str, event: NumberedEvent) -> None:
         facts = msgspec.to_builtins(event.body)
-        _log.info("node event", what=facts.pop("event"), number=event.sequence, **facts)
+        _log.info("node event", what=facts.pop("event"), number=event.sequence, about=facts)
         for hear in list(self._hearers):
             hear(run, event)
+        if isinstance(event.body, LinkDown):
+            self._start(self._peers.drop(event.body.neighbour, event.body.link))
 
     def _alarm(self, alarm: Alarm) -> None:
         self.alarms[alarm.name] = self.alarms.get(alarm.name, 0) + 1

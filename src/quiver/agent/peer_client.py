@@ -2,6 +2,9 @@
 
 Each node has connections of its own, so that one that is down or slow holds up nobody else. Two are enough: every message is
 answered without waiting for a third node, hence opposite flows never wait for each other.
+
+What concerns a link goes to that link's channel, where it has one, over connections apart from the others; and its beats over one
+of their own, so that nothing that hangs can delay them.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ from yarl import URL
 
 from quiver.domain import limits
 from quiver.domain.errors import RemoteError, RequestError
-from quiver.domain.messages import Answer, Header, Item
+from quiver.domain.messages import Answer, Header, Item, LinkBeat
 from quiver.net.tls import TlsContext, quiver_uri, refusal_in
 from quiver.protocols import peer as wire
 from quiver.protocols.etsi014 import decode_error
@@ -46,21 +49,44 @@ class PeerTimes(msgspec.Struct, frozen=True):
         age: after which a connection takes no more calls. Less than the server's, which then is never the one to close a
             connection just as a message is on its way.
         idle: after which a connection without calls is closed; less than the server's, likewise.
+        beat: for a beat over a connection that stands.
+        beat_connect: for a beat that has to connect first; for connections to channels likewise.
     """
 
     connect: float = limits.PEER_CONNECT
     answer: float = limits.PEER_ANSWER
     age: float = limits.CONNECTION_AGE / 2
     idle: float = limits.CONNECTION_IDLE / 2
+    beat: float = limits.LINK_ANSWER
+    beat_connect: float = limits.LINK_CONNECT
+
+
+class _Lane(msgspec.Struct, frozen=True):
+    """The connections that a message uses.
+
+    Attributes:
+        link: the link whose channel they lead to; empty for those to the node's own address.
+        beat: they are for the link's beats alone.
+    """
+
+    peer: str
+    link: str = ""
+    beat: bool = False
 
 
 class _Pool:
-    """Connections to one node that were opened within one age."""
+    """Connections of one lane that were opened within one age.
+
+    Attributes:
+        calls: under way.
+        proven: whether a call over them was answered.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
         self.session: Final = session
         self.born: Final = born
         self.calls = 0
+        self.proven = False
 
 
 class PeerClient:
@@ -69,6 +95,7 @@ class PeerClient:
     Args:
         tls: from `net.tls.peer_client`.
         nodes: node id → address, the directory; looked into for each call, so it may change.
+        channels: link → address at which the neighbour is reached along it, for links that have one; may change likewise.
         source: local address to send from; None leaves it to the system.
         times: bounds of the calls.
     """
@@ -78,14 +105,16 @@ class PeerClient:
         tls: TlsContext,
         nodes: Mapping[str, PeerAddress],
         *,
+        channels: Mapping[str, PeerAddress] | None = None,
         source: str | None = None,
         times: PeerTimes | None = None,
     ) -> None:
         self._tls: Final = tls
         self._nodes: Final = nodes
+        self._channels: Final = channels if channels is not None else {}
         self._source: Final = source
         self._times: Final = times or PeerTimes()
-        self._pools: Final[dict[str, _Pool]] = {}
+        self._pools: Final[dict[_Lane, _Pool]] = {}
         self._retired: Final[list[_Pool]] = []
 
     async def __aenter__(self) -> Self:
@@ -104,32 +133,58 @@ class PeerClient:
         for pool in pools:
             await pool.session.close()
 
-    async def send(self, peer: str, kind: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
+    async def drop(self, peer: str, link: str) -> None:
+        """A link is down: close the connections that lead along it. Calls over them fail now, not when their time is over."""
+        channel = _Lane(peer, link) if link in self._channels else _Lane(peer)
+        for lane in (channel, _Lane(peer, link, beat=True)):
+            await self._discard(lane)
+
+    async def _discard(self, lane: _Lane) -> None:
+        pool = self._pools.pop(lane, None)
+        if pool is not None:
+            await pool.session.close()
+
+    async def send(
+        self, peer: str, kind: str, header: Header, items: Sequence[Item], link: str = ""
+    ) -> tuple[Header, list[Answer]]:
         """Send a message, and give the answers: one per item, in their order.
+
+        Args:
+            peer: the node.
+            kind: of the items.
+            header: what this node says of its database.
+            items: what to send.
+            link: the link that the message has to go along; empty for the network between the nodes.
 
         Raises:
             RemoteError: the node is not in the directory, is not reached, is not the one its certificate must name, or answers
                 something else; `status` is the HTTP status, 0 where none came.
         """
-        address = self._nodes.get(peer)
+        address = self._channels.get(link) or self._nodes.get(peer)
         if address is None:
             raise RemoteError(f"{peer} is not in the directory")
+        beat = kind == LinkBeat.kind
+        lane = _Lane(peer, link if beat or link in self._channels else "", beat)
         try:
-            status, received = await self._call(peer, address, kind, wire.encode_message(kind, header, items))
+            status, received = await self._call(lane, address, kind, wire.encode_message(kind, header, items))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             reason = _reason(error)
+            if beat:
+                await self._discard(lane)  # the next one connects anew, and takes its time for that
         else:
             return _answers(peer, kind, len(items), status, received)
         raise RemoteError(f"{kind} to {peer}: {reason}")  # outside the handler: no chain to the request
 
-    async def _call(self, peer: str, address: PeerAddress, kind: str, body: bytes) -> tuple[int, bytes]:
+    async def _call(self, lane: _Lane, address: PeerAddress, kind: str, body: bytes) -> tuple[int, bytes]:
         """HTTP status and body of the answer; one byte more than allowed where it is longer."""
         path = wire.PATH.format(kind=kind)
         url = URL.build(scheme="https", host=address.host, port=address.port, path=path)
         content = body if len(body) <= _DIRECT else io.BytesIO(body)
         async with (
-            self._session(peer) as session,
-            session.post(url, data=content, headers=_HEADERS, allow_redirects=False) as answer,
+            self._session(lane) as pool,
+            pool.session.post(
+                url, data=content, headers=_HEADERS, allow_redirects=False, timeout=self._timeout(lane, pool)
+            ) as answer,
         ):
             received = bytearray()
             async for chunk in answer.content.iter_any():
@@ -137,37 +192,44 @@ class PeerClient:
                 if len(received) > limits.PEER_BODY:
                     answer.close()
                     break
+            pool.proven = True
             return answer.status, bytes(received)
 
+    def _timeout(self, lane: _Lane, pool: _Pool) -> aiohttp.ClientTimeout:
+        times = self._times
+        if lane.beat:
+            return aiohttp.ClientTimeout(total=times.beat if pool.proven else times.beat_connect)
+        return aiohttp.ClientTimeout(
+            total=times.answer, sock_connect=times.beat_connect if lane.link else times.connect
+        )
+
     @asynccontextmanager
-    async def _session(self, peer: str) -> AsyncIterator[aiohttp.ClientSession]:
-        """The connections to a node, new ones where the others have become old; closes those that are old and free."""
+    async def _session(self, lane: _Lane) -> AsyncIterator[_Pool]:
+        """The connections of a lane, new ones where the others have become old; closes those that are old and free."""
         now = asyncio.get_running_loop().time()
-        pool = self._pools.get(peer)
+        pool = self._pools.get(lane)
         if pool is None or now - pool.born >= self._times.age:
             if pool is not None:
                 self._retired.append(pool)
-            pool = self._pools[peer] = _Pool(self._open(peer), now)
+            pool = self._pools[lane] = _Pool(self._open(lane), now)
         pool.calls += 1
         try:
-            yield pool.session
+            yield pool
         finally:
             pool.calls -= 1
             for old in [old for old in self._retired if not old.calls]:
                 self._retired.remove(old)
                 await old.session.close()
 
-    def _open(self, peer: str) -> aiohttp.ClientSession:
+    def _open(self, lane: _Lane) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            ssl=self._tls.expecting(quiver_uri("node", peer)),
-            limit=limits.PEER_CONNECTIONS,
+            ssl=self._tls.expecting(quiver_uri("node", lane.peer)),
+            limit=1 if lane.beat else limits.PEER_CONNECTIONS,
             local_addr=(self._source, 0) if self._source is not None else None,
             keepalive_timeout=self._times.idle,
         )
-        timeout = aiohttp.ClientTimeout(total=self._times.answer, sock_connect=self._times.connect)
         return aiohttp.ClientSession(
             connector=connector,
-            timeout=timeout,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),

@@ -19,26 +19,15 @@ import msgspec
 
 from quiver.domain import check, limits
 from quiver.domain.context import Context
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.messages import Answer, Confirmation, Outcome, Segments
 from quiver.domain.network import LinkEntry
 from quiver.domain.records import Seen, Segment, SegmentState
 from quiver.domain.secret import Secret
 
-__all__ = ["Collector", "DeviceFacts", "DeviceFetch", "DeviceGet", "QkdKey"]
+__all__ = ["Collector", "DeviceFetch", "DeviceGet", "QkdKey"]
 
 QkdKey = tuple[str, Secret]  # key_ID and key, as a device hands them out
-
-
-class DeviceFacts(msgspec.Struct, frozen=True):
-    """What *Get status* says of a device.
-
-    Attributes:
-        key_size: bits of its keys, a multiple of 8.
-        most: keys per request at most.
-    """
-
-    key_size: int = 256
-    most: int = 1
 
 
 class DeviceGet(msgspec.Struct, frozen=True):
@@ -86,7 +75,7 @@ class Collector:
 
     def __init__(self, context: Context, link: LinkEntry, seen: Iterable[Seen]) -> None:
         self._context: Final = context
-        self.link: Final = link
+        self.link = link
         self.facts: DeviceFacts | None = None
         self._gathered: list[_Fresh] = []
         self._gathered_bytes = 0
@@ -139,7 +128,7 @@ class Collector:
     def _wants(self, now: float) -> bool:
         if not self.link.collect or self._getting or now < self._pause_until:
             return False
-        if not self._context.met(self.link.neighbour):
+        if not self._context.met(self.link.neighbour) or not self._context.link_up(self.link.id):
             return False
         under_way = sum(1 for s in self._pads.values() if s.state is SegmentState.ANNOUNCED and s.link == self.link.id)
         full = len(self._pads) >= limits.SEGMENTS_PER_LINK or under_way >= limits.HANDOVERS_OPEN
@@ -359,6 +348,18 @@ class Collector:
             del self._fetches[name]
         for name in [name for name in self._announced_at if name not in self._pads]:
             del self._announced_at[name]
+
+    def close(self, cause: str) -> None:
+        """The link is gone: burn what is under hand-over, and forget the keys that it has seen."""
+        for fresh in self._gathered:
+            fresh.key.wipe()
+        self._gathered, self._gathered_bytes = [], 0
+        for name in list(self._fetches):
+            self._give_up(name)
+        for name in list(self._announced_at):
+            self._burn(name, cause)
+        for record in self._seen:
+            self._context.journal.delete(record, lazy=True)
 
     # --- keys seen before -----------------------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ class Context(msgspec.Struct):
         entropy: fresh randomness.
         met: whether a node is met in this run (rule 2).
         audit_salt: key of the HMAC under which audit lines name batches.
+        linked: whether a link to a neighbour is up.
+        link_up: whether one link is up.
     """
 
     network: Network
@@ -42,6 +44,8 @@ class Context(msgspec.Struct):
     entropy: Entropy
     met: Callable[[str], bool]
     audit_salt: bytes
+    linked: Callable[[str], bool] = lambda _neighbour: True
+    link_up: Callable[[str], bool] = lambda _link: True
 
     @property
     def node(self) -> str:
@@ -57,7 +61,9 @@ class Context(msgspec.Struct):
 
         A segment that the neighbour does not have is burned: everything else that is taken of it would be refused as well.
         """
-        pads: Final = self.pads[neighbour]
+        pads: Final = self.pads.get(neighbour)
+        if pads is None:  # no link leads there any more
+            return
         for segment in pads.told(pieces, accepted=outcome is Outcome.DONE):
             self.retire(neighbour, segment)
         if outcome is Outcome.NO_SEGMENT:

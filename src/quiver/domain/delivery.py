@@ -109,7 +109,8 @@ class Delivery:
         """Begin a sequence for the requests that wait, together; concurrent requests share it."""
         waiting = [request.pad_bytes for request in self.requests if request.destination == destination]
         candidates = sorted(self._paths_to(destination), key=lambda source: -source.credit)
-        available = sum(source.coming for source in candidates)
+        # What is open on a version that is not whole, or has a successor, may never come.
+        available = sum(source.coming for source in candidates if source.standing.live)
         available += max((source.ready for source in candidates), default=0)
         missing = min(sum(waiting) - available, limits.BLOCK_MAX - limits.HASH_KEY)
         if missing <= 0:
@@ -132,7 +133,7 @@ class Delivery:
         if not able:
             return False
         # Blocks of a version that is no longer configured go first: nobody fills them up again.
-        self._send(request, peer, [max(able, key=lambda source: (source.retiring, source.ready))])
+        self._send(request, peer, [max(able, key=lambda source: (source.standing.retiring, source.ready))])
         return True
 
     def _open_to(self, destination: str) -> Iterable[_Flight]:

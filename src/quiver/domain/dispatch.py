@@ -134,10 +134,13 @@ class Dispatch:
 
     def _credit(self, _sender: str, header: Header, item: Credit) -> Answer:
         role = self._paths.sources.get(item.key) or self._paths.relays[item.key]
-        role.grant(header.run, item)
+        if role.grant(header.run, item):
+            self._paths.stir()
         return DONE
 
-    def _announcement(self, _sender: str, _header: Header, item: Announcement) -> Answer:
+    def _announcement(self, sender: str, _header: Header, item: Announcement) -> Answer:
+        if sender not in self._context.pads:  # of a version that outlives the link
+            return Answer(Outcome.REFUSED, "no link between the two nodes")
         role = self._paths.relays.get(item.key) or self._paths.destinations[item.key]
         return role.announce(item)
 

@@ -13,6 +13,7 @@ from quiver.domain.records import Piece
 from quiver.domain.secret import Secret
 
 __all__ = [
+    "ALONG",
     "ITEMS",
     "Announcement",
     "Answer",
@@ -28,6 +29,7 @@ __all__ = [
     "Hello",
     "Inventory",
     "Item",
+    "LinkBeat",
     "Lost",
     "Outcome",
     "Ready",
@@ -114,6 +116,13 @@ class Heartbeat(Item, frozen=True, kw_only=True):
     kind: ClassVar[str] = "heartbeat"
     level: int = 0
     wanted: int = 0
+
+
+class LinkBeat(Item, frozen=True, kw_only=True):
+    """A link's own heartbeat, several times a second and along the link; says nothing that has to be durable."""
+
+    kind: ClassVar[str] = "beat"
+    link: str
 
 
 class Floor(Item, frozen=True, kw_only=True):
@@ -343,10 +352,19 @@ class Answer(msgspec.Struct, frozen=True):
     header: Header | None = None
 
 
+ALONG: Final = frozenset(
+    item.kind for item in (LinkBeat, Segments, Confirmation, Gift, Retirement, Announcement, Credit)
+)
+"""Kinds that concern a link between two neighbours and travel along it: who cuts the link cuts them (design section 10).
+
+Floors concern a path and not its hops. Meetings and heartbeats go on without the link, over the network between the nodes.
+"""
+
 ITEMS: Final[dict[str, type[Item]]] = {
     item.kind: item
     for item in (
         Heartbeat,
+        LinkBeat,
         Floor,
         Credit,
         Segments,

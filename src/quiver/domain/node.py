@@ -16,18 +16,17 @@ from typing import Final, TypeVar
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.collector import Collector, DeviceFacts, DeviceFetch, DeviceGet, QkdKey
 from quiver.domain.context import Context
 from quiver.domain.delivery import Delivery
 from quiver.domain.dispatch import Dispatch
 from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, UnauthorizedError, UnavailableError
 from quiver.domain.holdings import Holdings
 from quiver.domain.journal import Journal
+from quiver.domain.link_set import LinkSet
 from quiver.domain.meeting import Host, Meeting
-from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Item, Outcome, Settle
+from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Item, LinkBeat, Outcome, Settle
 from quiver.domain.network import Network
 from quiver.domain.outbox import Message, Outbox
-from quiver.domain.pads import LinkPads
 from quiver.domain.paths import Paths
 from quiver.domain.ports import Clock, Entropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
@@ -40,6 +39,7 @@ __all__ = ["Node"]
 
 R = TypeVar("R", bound=Record)
 MET_AGAIN: Final = Answer(Outcome.MEET_FIRST)
+HEARD: Final = Answer(Outcome.DONE)
 STRANGER: Final = Answer(Outcome.REFUSED, "no link and no path in common")
 
 
@@ -73,25 +73,25 @@ class Node:
         self.journal: Final = Journal(next(iter(_of(Burned, kept)), Burned()))
         own: Final = next(iter(_of(Own, kept)), None) or self._new_database(entropy)
         self.outbox: Final = Outbox(
-            clock, lambda peer: self.meeting.header_for(peer), lambda peer: self.meeting.met(peer)
+            clock,
+            lambda peer: self.meeting.header_for(peer),
+            lambda peer: self.meeting.met(peer),
+            lambda peer: self.ends.links.along(peer),
         )
-        segments = _of(Segment, kept)
         self.context: Final = Context(
             network=network,
             entries={},
             journal=self.journal,
             outbox=self.outbox,
-            pads={
-                neighbour: LinkPads(
-                    network.node, neighbour, [s for s in segments if s.neighbour == neighbour], self.journal
-                )
-                for neighbour in network.neighbours
-            },
+            pads={},
             clock=clock,
             entropy=entropy,
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
+            linked=lambda neighbour: self.ends.links.along(neighbour) is not None,
+            link_up=lambda link: self.ends.links.up(link),
         )
+        self.ends: Final = LinkSet(self.context, _of(Segment, kept), _of(Seen, kept), self._link_changed)
         host = Host(
             inventory=lambda peer: self.holdings.inventory(peer),
             settle=lambda peer, theirs, started: self.holdings.settle(peer, theirs, started=started),
@@ -106,15 +106,10 @@ class Node:
         self.paths: Final = Paths(self.context, kept)
         self.vault: Final = Vault(self.context, self.paths.destinations, self.meeting.peer, _of(Batch, kept))
         self.delivery: Final = Delivery(self.context, self.paths.sources, self.meeting.peer, _of(Sent, kept))
-        seen = _of(Seen, kept)
-        self.collectors: Final = {
-            link.id: Collector(self.context, link, [mark for mark in seen if mark.link == link.id])
-            for link in network.links
-        }
         self.holdings: Final = Holdings(
-            self.context, self.paths, self.vault, self.delivery, self.collectors, self.meeting.peers
+            self.context, self.paths, self.vault, self.delivery, self.ends.collectors, self.meeting.peers
         )
-        self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.collectors)
+        self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.ends.collectors)
         self._next_beat = clock.now()
         self._contacts = self.contacts()
 
@@ -129,17 +124,37 @@ class Node:
         """The configuration that holds now."""
         return self.context.network
 
-    def reconfigure(self, network: Network) -> None:
-        """Take over another set of paths and another directory.
+    def check(self, network: Network) -> None:
+        """Whether `reconfigure` would take this configuration; changes nothing.
 
         Raises:
-            ConfigurationError: node or links differ, or a path version's number was used before; nothing was changed.
+            ConfigurationError: it is another node's, or a path version's number was used before.
         """
-        if (network.node, network.links) != (self.network.node, self.network.links):
-            raise ConfigurationError("node and links cannot change while the agent runs; start it again")
+        if network.node != self.network.node:
+            raise ConfigurationError("a node cannot become another one")
+        self.paths.check(network.paths)
+
+    def reconfigure(self, network: Network) -> None:
+        """Take over another configuration: links, paths, directory and time to wait.
+
+        Raises:
+            ConfigurationError: as `check`; nothing was changed.
+        """
+        self.check(network)
+        gone = set(self.context.pads).difference(network.neighbours)
         self.paths.configure(network.paths)
+        self.paths.unlink(gone)
         self.context.network = network
-        self._contacts = self.contacts()
+        self.ends.configure(network.links)
+        strangers, self._contacts = self.contacts() - self._contacts, self.contacts()
+        for peer in sorted(strangers):  # a new path waits for them
+            self.meeting.begin(peer)
+
+    def _link_changed(self, neighbour: str) -> None:
+        """A link to a neighbour is up or down: those before on the paths have to hear of it at once."""
+        self.paths.stir()
+        if self.context.linked(neighbour):
+            self.outbox.hasten(neighbour)
 
     # --- other nodes ----------------------------------------------------------------------------------------------
 
@@ -150,6 +165,8 @@ class Node:
         """
         if sender not in self._contacts:
             return [STRANGER] * len(items)
+        if kind == LinkBeat.kind:
+            return self.hear(sender, header, items)
         if kind in (Hello.kind, Settle.kind):
             return [self._greeted(sender, header, item) for item in items]
         if not self.meeting.admit(sender, header):
@@ -161,6 +178,20 @@ class Node:
             met = self.meeting.met(sender)
             answers.append(self._dispatch.answer(sender, header, item) if met else MET_AGAIN)
         return answers
+
+    def hear(self, sender: str, header: Header, items: Sequence[Item]) -> list[Answer]:
+        """Beats of links from another node; their answers may leave at once.
+
+        They say and change nothing that has to be durable: unlike everything else they may be handed in between a turn and its
+        effects, so that a slow disk does not look like a dead link.
+        """
+        if sender not in self.context.pads:
+            return [STRANGER] * len(items)
+        if not self.meeting.admit(sender, header):
+            self.meeting.begin(sender)
+            return [MET_AGAIN] * len(items)
+        known = [isinstance(item, LinkBeat) and self.ends.links.heard(sender, item.link) for item in items]
+        return [HEARD if one else STRANGER for one in known]
 
     def _greeted(self, sender: str, header: Header, item: Item) -> Answer:
         if isinstance(item, Hello):
@@ -179,16 +210,23 @@ class Node:
         if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
             self.meeting.doubted(message.peer)
             self.meeting.begin(message.peer)
+        if message.kind == LinkBeat.kind:
+            there = any(answer.outcome in (Outcome.DONE, Outcome.MEET_FIRST) for answer in answers)
+            self.ends.links.answered(message.link, known=there)
+            return
         known = [msgspec.structs.replace(a, header=header) if a.offer is not None else a for a in answers]
         self.outbox.answered(message.ticket, known)
 
     def failed(self, message: Message) -> None:
         """No answer came to a message."""
-        self.outbox.failed(message.ticket)
+        if message.kind == LinkBeat.kind:
+            self.ends.links.failed(message.link)
+        else:
+            self.outbox.failed(message.ticket)
 
     def messages(self) -> list[Message]:
         """What to send now. Each message is given back to `answered` or `failed`."""
-        return self.outbox.messages()
+        return [*self.ends.links.beats(self.meeting.header_for), *self.outbox.messages()]
 
     # --- SAEs -----------------------------------------------------------------------------------------------------
 
@@ -270,34 +308,8 @@ class Node:
         """
         destination = self._destination(caller, [other])
         sources = [s for s in self.paths.sources.values() if s.entry.destination == destination]
-        depth = sum(source.entry.depth for source in sources if not source.retiring)
+        depth = sum(source.entry.depth for source in sources if not source.standing.retiring)
         return destination, sum(source.ready for source in sources), depth
-
-    # --- devices --------------------------------------------------------------------------------------------------
-
-    def calls(self) -> list[DeviceGet | DeviceFetch]:
-        """What to ask of this node's devices now. Each call is answered by `got` or `fetched`, or its failure."""
-        return [call for collector in self.collectors.values() for call in collector.calls()]
-
-    def facts(self, link: str, facts: DeviceFacts) -> None:
-        """*Get status* of a link's device has been read."""
-        self.collectors[link].facts = facts
-
-    def got(self, link: str, keys: Sequence[QkdKey]) -> None:
-        """*Get key* was answered."""
-        self.collectors[link].got(keys)
-
-    def refused(self, link: str) -> None:
-        """*Get key* was refused, or not answered."""
-        self.collectors[link].refused()
-
-    def fetched(self, call: DeviceFetch, keys: Sequence[QkdKey]) -> None:
-        """*Get key with key IDs* was answered."""
-        self.collectors[call.link].fetched(call.segment, keys)
-
-    def fetch_failed(self, call: DeviceFetch, *, again: bool) -> None:
-        """*Get key with key IDs* was refused; `again` where the keys may only be late."""
-        self.collectors[call.link].fetch_failed(call.segment, again=again)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -307,6 +319,8 @@ class Node:
         if now >= self._next_beat:
             self._next_beat = now + limits.HEARTBEAT
             self._beat()
+        self.ends.links.review()
+        self.paths.review()
         self.paths.grant(repeat=False)
         self.delivery.pump()
         self.paths.fill()
@@ -314,8 +328,8 @@ class Node:
     @property
     def due(self) -> float:
         """When `step` is to be called at the latest, even if nothing happens."""
-        moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline]
-        moments += [collector.due for collector in self.collectors.values()]
+        moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline, self.ends.links.due]
+        moments += [collector.due for collector in self.ends.collectors.values()]
         return min(moment for moment in moments if moment is not None)
 
     def contacts(self) -> set[str]:
@@ -323,7 +337,7 @@ class Node:
         return self.paths.contacts() | set(self.context.pads)
 
     def _beat(self) -> None:
-        for collector in self.collectors.values():
+        for collector in self.ends.collectors.values():
             collector.expire()
         self.paths.beat()
         self.vault.expire()

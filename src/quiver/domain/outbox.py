@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.messages import Answer, Header, Hello, Item, Outcome, Settle
+from quiver.domain.messages import ALONG, Answer, Header, Hello, Item, Outcome, Settle
 from quiver.domain.ports import Clock
 
 __all__ = ["Message", "Outbox"]
@@ -24,6 +24,7 @@ class Message(msgspec.Struct):
 
     Attributes:
         ticket: the number under which the answer comes back; it never leaves the process.
+        link: the link along which it goes; empty where it goes over the network between the nodes.
     """
 
     peer: str
@@ -31,6 +32,7 @@ class Message(msgspec.Struct):
     ticket: int
     header: Header
     items: tuple[Item, ...]
+    link: str = ""
 
 
 class _Entry(msgspec.Struct):
@@ -50,12 +52,20 @@ class Outbox:
         clock: monotonic time.
         header_for: makes the header of a message to a node.
         met: whether a node is met; only meetings travel to one that is not.
+        along: the link along which a neighbour is reached; None while there is none: what concerns links waits then.
     """
 
-    def __init__(self, clock: Clock, header_for: Callable[[str], Header], met: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        header_for: Callable[[str], Header],
+        met: Callable[[str], bool],
+        along: Callable[[str], str | None] = lambda _peer: "",
+    ) -> None:
         self._clock: Final = clock
         self._header_for: Final = header_for
         self._met: Final = met
+        self._along: Final = along
         self._waiting: dict[tuple[str, str], dict[str, _Entry]] = {}
         self._flying: dict[int, tuple[tuple[str, str], list[_Entry]]] = {}
         self._busy: set[tuple[str, str]] = set()
@@ -82,13 +92,19 @@ class Outbox:
         now = self._clock.now()
         made = []
         for channel, entries in self._waiting.items():
-            peer, kind = channel
-            if not entries or channel in self._busy or not (kind in MEETING or self._met(peer)):
+            if not entries or not self._open(channel):
                 continue
             chosen = list(_first(entry for entry in entries.values() if entry.due <= now))
             if chosen:
                 made.append(self._launch(channel, chosen))
         return made
+
+    def _open(self, channel: tuple[str, str]) -> bool:
+        """Whether a message of that kind could leave for that node now."""
+        peer, kind = channel
+        if channel in self._busy or not (kind in MEETING or self._met(peer)):
+            return False
+        return kind not in ALONG or self._along(peer) is not None
 
     def _launch(self, channel: tuple[str, str], entries: list[_Entry]) -> Message:
         self._ticket += 1
@@ -97,14 +113,15 @@ class Outbox:
         self._flying[self._ticket] = (channel, entries)
         self._busy.add(channel)
         peer, kind = channel
-        return Message(peer, kind, self._ticket, self._header_for(peer), tuple(entry.item for entry in entries))
+        link = self._along(peer) or "" if kind in ALONG else ""
+        return Message(peer, kind, self._ticket, self._header_for(peer), tuple(entry.item for entry in entries), link)
 
     def due(self) -> float | None:
         """When the next message is due; None where nothing waits that could leave by itself."""
         moments = [
             entry.due
             for channel, entries in self._waiting.items()
-            if entries and channel not in self._busy and (channel[1] in MEETING or self._met(channel[0]))
+            if entries and self._open(channel)
             for entry in entries.values()
         ]
         return min(moments, default=None)
@@ -144,8 +161,14 @@ class Outbox:
             if channel[0] == peer and channel[1] not in MEETING:
                 entries.clear()
 
+    def forget_links(self, peer: str) -> None:
+        """Drop what concerns the links to a node: there is none any more."""
+        for (receiver, kind), entries in self._waiting.items():
+            if receiver == peer and kind in ALONG:
+                entries.clear()
+
     def hasten(self, peer: str) -> None:
-        """Send what waits for a node at once: it has just been met."""
+        """Send what waits for a node at once: it has just been met, or is heard along a link again."""
         for channel, entries in self._waiting.items():
             if channel[0] == peer:
                 for entry in entries.values():

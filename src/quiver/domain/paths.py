@@ -4,7 +4,7 @@ Here the node's pad is divided among its paths, credit goes upstream, buffers ar
 no longer configured live on until their ready blocks are used up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -47,6 +47,7 @@ class Paths:
         self._counter = 0
         self._divided_at = float("-inf")
         self._stirred = True
+        self._urgent = False
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
         self._gauges: Final[dict[str, Gauge]] = {}  # neighbour → whether own pad is low
@@ -62,27 +63,37 @@ class Paths:
 
     # --- configuration --------------------------------------------------------------------------------------------
 
-    def configure(self, wanted: Iterable[PathEntry]) -> None:
-        """Take up new path versions; let go of those that are no longer wanted, as far as their open sequences allow.
+    def check(self, wanted: Iterable[PathEntry]) -> dict[str, PathEntry]:
+        """Path versions by key, if they could be taken up.
 
         Raises:
-            ConfigurationError: a version's number was used before for another route; nothing was changed.
+            ConfigurationError: a version's number was used before for another route.
         """
         entries = {entry.key: entry for entry in wanted}
         for key, entry in entries.items():
             if key in self._routes and self._routes[key].entry.digest != entry.digest:
                 message = f"path {key}: known with other nodes or figures; a change needs a new version number"
                 raise ConfigurationError(message)
+        return entries
+
+    def configure(self, wanted: Iterable[PathEntry]) -> None:
+        """Take up new path versions; let go of those that are no longer wanted, as far as their open sequences allow.
+
+        Raises:
+            ConfigurationError: a version's number was used before for another route; nothing was changed.
+        """
+        entries = self.check(wanted)
         for key in [key for key in self._context.entries if key not in entries]:
             self._retire(key)
         for key, entry in entries.items():
             self._retired.discard(key)
             if key in self.sources:
-                self.sources[key].retiring = False
+                self.sources[key].standing.retiring = False
             if key not in self._context.entries:
                 self._context.journal.put(self._routes.setdefault(key, Route(key=key, entry=entry)), lazy=True)
                 self._open(entry, ())
         self._drop_finished()
+        self.stir()
 
     def _open(self, entry: PathEntry, kept: Iterable[Record]) -> None:
         route, key, records = self._routes[entry.key], entry.key, list(kept)
@@ -102,7 +113,7 @@ class Paths:
             return
         self._retired.add(key)
         if key in self.sources:
-            self.sources[key].retiring = True
+            self.sources[key].standing.retiring = True
         elif key in self.relays:
             self.relays[key].void_all()
         else:
@@ -150,6 +161,15 @@ class Paths:
         for known in gone[: -limits.ROUTES_KEPT]:
             self._context.journal.delete(self._routes.pop(known), lazy=True)
 
+    def unlink(self, neighbours: Collection[str]) -> None:
+        """No link leads to these nodes any more: retired versions give up what is open over them. Ready blocks stay."""
+        for source in self.sources.values():
+            if source.entry.after(self._context.node) in neighbours:
+                source.void_all("link-removed")
+        for neighbour in neighbours:
+            for table in (self.wanted, self.spare, self._gauges):
+                table.pop(neighbour, None)
+
     def retired(self, key: str) -> bool:
         """Whether a version is no longer configured."""
         return key in self._retired
@@ -170,20 +190,36 @@ class Paths:
             found.update((destination.entry.source, *destination.entry.relays))
         return found
 
+    # --- whether paths are whole ----------------------------------------------------------------------------------
+
+    def stir(self) -> None:
+        """Something has changed that those before have to hear at once: a link, what is met, credit that came or went."""
+        self._urgent = True
+
+    def review(self) -> None:
+        """Notice which versions are to be used now; called in each step, before pad is taken."""
+        for source in self.sources.values():
+            others = (other for other in self.sources.values() if _same_path(other.entry, source.entry))
+            source.standing.superseded = any(
+                other.entry.version > source.entry.version and other.credit and not other.standing.retiring
+                for other in others
+            )
+        for source in self.sources.values():
+            source.review()
+
     # --- buffers --------------------------------------------------------------------------------------------------
 
     def _missing(self, source: Source) -> int:
         """Bytes that the path's buffer lacks, all its versions counted."""
         entry = source.entry
         of_path = [other for other in self.sources.values() if _same_path(other.entry, entry)]
-        return max(0, entry.depth - sum(other.ready + other.coming for other in of_path))
+        there = sum(other.ready + other.coming * other.standing.live for other in of_path)
+        return max(0, entry.depth - there)
 
     def fill(self) -> None:
         """Begin sequences for buffers that are not full: the lowest use of pad."""
         for source in self.sources.values():
-            newer = (other for other in self.sources.values() if _same_path(other.entry, source.entry))
-            source.superseded = any(other.entry.version > source.entry.version and other.credit for other in newer)
-            if not source.entry.depth or source.retiring or source.superseded:
+            if not source.entry.depth or not source.standing.live:
                 continue
             block = max(limits.BLOCK_MIN, min(limits.BLOCK_MAX, source.entry.depth // 4))
             while self._missing(source) >= block // 2:
@@ -194,19 +230,22 @@ class Paths:
 
     @property
     def due(self) -> float | None:
-        """When pad is to be divided again; None where nothing has happened since it was."""
-        return self._divided_at + limits.CREDIT_PAUSE if self._stirred else None
+        """When pad is to be divided again, or a version to be reviewed; None where nothing has happened."""
+        moments = [source.due for source in self.sources.values()]
+        if self._stirred:
+            moments.append(self._divided_at + limits.CREDIT_PAUSE)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
 
-        At most once in `CREDIT_PAUSE`, unless it repeats.
+        At most once in `CREDIT_PAUSE`, unless it repeats or `stir` has said that it cannot wait.
         """
         now = self._context.clock.now()
-        if not repeat and now < self._divided_at + limits.CREDIT_PAUSE:
+        if not (repeat or self._urgent) and now < self._divided_at + limits.CREDIT_PAUSE:
             self._stirred = True
             return
-        self._divided_at, self._stirred = now, False
+        self._divided_at, self._stirred, self._urgent = now, False, False
         fair, extra = self._divide()
         for key, destination in self.destinations.items():
             if key not in self._retired:
@@ -233,13 +272,13 @@ class Paths:
         fair: dict[str, int] = {}
         extra: dict[str, int] = {}
         for neighbour, pads in self._context.pads.items():
-            own = claims.get(neighbour, [])
+            own, owned = claims.get(neighbour, []), pads.owned
             needed = sum(claim.need for claim in own)
-            self.wanted[neighbour] = max(0, needed - pads.owned)
-            self.spare[neighbour] = max(0, pads.owned - needed)
-            self._watch_level(neighbour, pads.owned)
-            fair.update(divide(pads.owned, own))
-            free = pads.owned - sum(bound.get(claim.key, 0) for claim in own)
+            self.wanted[neighbour] = max(0, needed - owned)
+            self.spare[neighbour] = max(0, owned - needed)
+            self._watch_level(neighbour, owned)
+            fair.update(divide(owned, own))
+            free = owned - sum(bound.get(claim.key, 0) for claim in own)
             extra.update(divide(max(0, free), [_beyond(claim, bound.get(claim.key, 0)) for claim in own]))
         for key, source in self.sources.items():
             source.share = extra.get(key, 0)

@@ -65,15 +65,20 @@ class Relay:
 
     # --- credit ---------------------------------------------------------------------------------------------------
 
-    def grant(self, run: str, credit: Credit) -> None:
-        """Credit has come from the next node."""
+    def grant(self, run: str, credit: Credit) -> bool:
+        """Credit has come from the next node; True where that makes the path whole from here on, or ends it."""
+        before = self._allowed()
         if self._held is None or self._held.newer(run, credit.counter):
             until = self._context.clock.now() + limits.CREDIT_LIFE
             self._held = Held(run, credit.counter, credit.limit, until)
+        return bool(before) != bool(self._allowed())
 
     def _allowed(self) -> int:
-        now = self._context.clock.now()
-        return self._held.limit if self._held is not None and self._held.until > now else 0
+        """The limit that is held; 0 while the next node or the destination is not reached: then the path is not whole."""
+        context, held = self._context, self._held
+        if held is None or held.until <= context.clock.now() or not context.linked(self._after):
+            return 0
+        return held.limit if context.met(self._after) and context.met(self.entry.destination) else 0
 
     def claim(self) -> Claim:
         """What this path could use of the pad towards the next node, what is set aside for it included."""
@@ -124,10 +129,9 @@ class Relay:
             return Answer(Outcome.DONE) if same else Answer(Outcome.REFUSED, "other bytes before")
         if item.sequence >= self._route.floor + limits.WINDOW or not 0 < item.length <= limits.BLOCK_MAX:
             return Answer(Outcome.REFUSED, "beyond the window")
-        after = self._context.pads[self._after]
-        ready = self._context.met(self._after) and self._context.met(self.entry.destination)
         promised = max(self._allowed(), self._promises.highest(self._context.clock.now())) if self._allowed() else 0
-        if not ready or item.start + item.length > promised or after.available < item.length:
+        after = self._context.pads.get(self._after)
+        if after is None or item.start + item.length > promised or after.available < item.length:
             return Answer(Outcome.NO_CREDIT)
         before = self._context.pads[self._before]
         if not before.allocates(item.pieces):

@@ -42,11 +42,14 @@ def report(node: Node, provision: Provision | None = None) -> NodeReport:
 
 
 def _links(node: Node) -> Iterator[LinkReport]:
-    for link, collector in node.collectors.items():
-        pads = node.context.pads[collector.link.neighbour]
+    for link, collector in node.ends.collectors.items():
+        pads, device = node.context.pads[collector.link.neighbour], node.ends.devices[link]
         yield LinkReport(
             id=link,
             neighbour=collector.link.neighbour,
+            state=node.ends.links.state(link),
+            device=device.state,
+            qber=device.qber,
             collected=pads.collected.get(link, 0) - pads.checked.get(link, 0),
             refusals=collector.refusals,
         )
@@ -71,7 +74,7 @@ def _paths(node: Node) -> Iterator[PathReport]:
             key=key,
             digest=source.entry.digest,
             role=PathRole.SOURCE,
-            retiring=source.retiring,
+            retiring=source.standing.retiring,
             credit=source.credit,
             ready=source.ready,
             coming=source.coming,

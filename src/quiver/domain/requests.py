@@ -91,7 +91,7 @@ class Requests:
         Raises:
             LimitError: too many wait already.
         """
-        if all(source.retiring for source in self._paths_to(request.destination)):
+        if all(source.standing.retiring for source in self._paths_to(request.destination)):
             self._apply_for_path(request)
         if len(self._waiting) >= limits.WAITING_REQUESTS:
             self.refused += 1

@@ -14,13 +14,14 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.context import Context
-from quiver.domain.credit import Claim, Held
+from quiver.domain.credit import Claim
 from quiver.domain.events import PathPrimed
 from quiver.domain.intervals import Intervals
 from quiver.domain.messages import Announcement, Answer, Credit, Floor, Outcome
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Block, Piece, Route
 from quiver.domain.secret import Secret
+from quiver.domain.standing import Standing
 
 __all__ = ["PadRun", "Source"]
 
@@ -71,7 +72,7 @@ class Source:
         self._unused = sum(block.length - block.used.size for block in self.blocks.values())
         self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._open: Final[dict[int, _Open]] = {}
-        self._credit: Held | None = None
+        self.standing: Final = Standing(context, entry)
         self._taken: Final[dict[int, int]] = {}  # container without an outcome → lowest byte count it uses
         self._under_way: Final[dict[int, list[int]]] = {}  # container without an outcome → sequences it takes from
         self._was_ready: Final[set[int]] = set()  # above the floor: a repeated `ready` gets its first answer
@@ -80,8 +81,6 @@ class Source:
         self.refusals = 0  # of containers, in a row
         self.share = 0  # bytes of pad towards the next node that this path may take now
         self._busy_until = 0.0
-        self.superseded = False  # a newer version of the path holds credit
-        self.retiring = False  # the version is no longer configured; its ready blocks are used up
         self.primed = False  # a block of it has become ready in this run
         for length in route.open.values():
             context.journal.burn("restart", length)
@@ -129,27 +128,23 @@ class Source:
     @property
     def credit(self) -> int:
         """Bytes that new sequences may take now; 0 says that the path is not whole, or dry."""
-        held = self._credit
-        if held is None or held.until <= self._context.clock.now():
-            return 0
-        return max(0, held.limit - self._route.next_start)
+        return self.standing.credit(self._route.next_start)
 
-    def grant(self, run: str, credit: Credit) -> None:
-        """Credit has come from the next node; of one run the highest counter counts, a new run replaces the old."""
-        if self._credit is None or self._credit.newer(run, credit.counter):
-            until = self._context.clock.now() + limits.CREDIT_LIFE
-            self._credit = Held(run, credit.counter, credit.limit, until)
+    def grant(self, run: str, credit: Credit) -> bool:
+        """Credit has come from the next node. Nobody has to hear of it from here."""
+        self.standing.grant(run, credit)
+        return False
 
     def claim(self, missing: int) -> Claim:
         """What this path could use of the pad towards the next node: what its buffer lacks, and one large request."""
-        need = missing + limits.LARGEST_REQUEST if self.credit and not self.retiring else 0
+        need = missing + limits.LARGEST_REQUEST if self.credit and not self.standing.retiring else 0
         active = self._busy_until > self._context.clock.now()
         return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left of a version that is no longer configured."""
-        return self.retiring and not self._open and not self.blocks and not self._taken
+        return self.standing.retiring and not self._open and not self.blocks and not self._taken
 
     # --- sequences ------------------------------------------------------------------------------------------------
 
@@ -161,13 +156,12 @@ class Source:
             least: fewer are not worth a sequence.
 
         Returns:
-            Its length in bytes; 0 where credit, window or pad do not allow it, or it is not yet met.
+            Its length in bytes; 0 where credit, window or pad do not allow it, or the version is not the one to be used.
         """
         context, after = self._context, self.entry.after(self._context.node)
         length = min(most, self.credit, self.share, context.pads[after].available)
         window = self._route.next_sequence - self.floor >= limits.WINDOW
-        ends_met = context.met(after) and context.met(self.entry.destination)
-        if length < least or window or not ends_met or self.retiring or self.superseded or self.suspended:
+        if length < least or window or not self.standing.live or self.suspended:
             return 0
         self.share -= length
         self._busy_until = context.clock.now() + ACTIVE
@@ -253,6 +247,17 @@ class Source:
         after = self.entry.after(self._context.node)
         self._context.outbox.cancel(after, Announcement.kind, f"{self.entry.key}#{sequence}")
         self._context.told(after, opened.pieces, Outcome.DONE if accepted else None)
+
+    def review(self) -> None:
+        """Notice credit that has come or gone; void what is open on a version that cannot be relied on any more."""
+        self.standing.review(self._route.next_start)
+        if self._open and self.standing.forlorn:
+            self.void_all("superseded" if self.standing.superseded else "credit-lost")
+
+    @property
+    def due(self) -> float | None:
+        """When `review` has something to do that only time brings."""
+        return self.standing.due(open_sequences=bool(self._open))
 
     def expire(self) -> None:
         """Void sequences whose time is over and burn blocks that nobody wanted."""
