@@ -131,15 +131,14 @@ class Subscription:
         self._replayed = log.next if start is not None else None  # where replay ends; None when it has ended
         self.ended = False
 
-    def take(self, now: datetime) -> Iterator[bytes]:
-        """The messages that are due; stop asking when the subscriber has enough for now.
+    @property
+    def lost(self) -> bool:
+        """Whether the subscriber fell behind the log: events that it has not taken are gone."""
+        return self._next < self._log.first
 
-        Raises:
-            NetconfError: it fell behind the log.
-        """
-        while not self.ended:
-            if self._next < self._log.first:
-                raise NetconfError("the subscriber is too slow: events that it has not taken are gone from the log")
+    def take(self, now: datetime) -> Iterator[bytes]:
+        """The messages that are due, unless events are lost; stop asking when the subscriber has enough for now."""
+        while not (self.ended or self.lost):
             if self._next == self._replayed:
                 self._replayed = None
                 yield notification(element(qualified(NETMOD, "replayComplete")), now)

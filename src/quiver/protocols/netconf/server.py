@@ -351,18 +351,13 @@ class Server:
         subscription = session.subscription
         assert subscription is not None
         messages = subscription.take(self._now.utc)
-        try:
-            while session.unsent <= limits.NETCONF_UNSENT:
-                message = next(messages, None)
-                if message is None:
-                    break
-                self._count(session, "notifications")
-                self._send(session, message)
-        except NetconfError as error:
-            self._end(session, error.message)
-        else:
-            if subscription.ended:
-                session.subscription = None
+        while session.unsent <= limits.NETCONF_UNSENT and (message := next(messages, None)) is not None:
+            self._count(session, "notifications")
+            self._send(session, message)
+        if subscription.lost:
+            self._end(session, "the subscriber is too slow: events that it has not taken are gone from the log")
+        elif subscription.ended:
+            session.subscription = None
 
     def _steady_of(self, session: Session) -> float:
         """When a subscription's stopTime is, by the steady clock."""

@@ -1,0 +1,141 @@
+"""Whatever a peer sends ends in an error or a closed session: never in a hang, a crash, or memory that grows."""
+
+import random
+
+import pytest
+
+from quiver.domain import limits
+from quiver.protocols.netconf.access import Role
+from quiver.protocols.netconf.framing import Framing, frame
+from quiver.protocols.netconf.xml import BASE
+from tests.protocols.netconf.ground import HELLO_1_1, NET, Client, Site, config_of, edit_body
+
+GET = f'<rpc xmlns="{BASE}" message-id="ä–1"><get/></rpc>'.encode()
+
+
+def opened() -> tuple[Site, Client]:
+    site = Site()
+    return site, site.client()
+
+
+def memory(site: Site, client: Client) -> int:
+    session = site.server._sessions.get(client.number)
+    return 0 if session is None else session.reader.held + session.unsent
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_a_session_in_small_pieces_is_a_session(size):
+    site = Site()
+    client = site.client(hello="")
+    text = "ünïcödé – 量子"
+    edit = f'<rpc xmlns="{BASE}" message-id="2">{edit_body(f"<banner>{text}</banner>")}</rpc>'.encode()
+    stream = HELLO_1_1.encode() + b"]]>]]>" + frame(GET, Framing.CHUNKED) + frame(edit, Framing.CHUNKED)
+    for start in range(0, len(stream), size):
+        if client.framing is Framing.END_OF_MESSAGE and client.messages:
+            client.greeted(chunked=True)
+        client.write(stream[start : start + size])
+    assert len(client.messages) == 2
+    client.messages.clear()
+    assert config_of(client.data("<get-config><source><running/></source></get-config>")) == f"<banner>{text}</banner>"
+
+
+def test_chunks_that_split_characters_are_joined():
+    site, client = opened()
+    stream = b"".join(b"\n#1\n" + bytes([octet]) for octet in GET) + b"\n##\n"
+    client.write(stream)
+    assert client.heard().get("message-id") == "ä–1"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\n#4294967295\n<rpc",
+        b"\n#4294967296\n<rpc",
+        b"\n#%d\n<rpc" % (limits.NETCONF_MESSAGE + 1),
+        b"\n#00000000000000000000001\nx",
+        b"\n#999999999999999999999999999999",
+        b"\n##\n",
+        b"]]>]]>",
+        b"garbage between messages" + frame(GET, Framing.CHUNKED),
+        frame(GET, Framing.CHUNKED) + b"\n" + frame(GET, Framing.CHUNKED),
+        frame(b"\xff\xfe" + GET, Framing.CHUNKED),
+        frame(b"\xef\xbb\xbf\xef\xbb\xbf" + GET, Framing.CHUNKED),
+        frame(b"\x00" * 1000, Framing.CHUNKED),
+        frame(b"<rpc>" * 60_000, Framing.CHUNKED),
+        frame(b"<a" + b" x" * 500_000 + b">", Framing.CHUNKED),
+        frame(b"<a>" + b"<b/>" * 200_000 + b"</a>", Framing.CHUNKED),
+        frame(b'<!DOCTYPE a [<!ENTITY a "' + b"a" * 10_000 + b'">]><a>' + b"&a;" * 100_000 + b"</a>", Framing.CHUNKED),
+        frame(b'<!DOCTYPE a SYSTEM "http://192.0.2.1/x"><a/>', Framing.CHUNKED),
+        frame(b"<a>&#1114112;</a>", Framing.CHUNKED),
+        frame(b"<a xmlns:x=''><x:b/></a>", Framing.CHUNKED),
+        frame(b"<" + b"a" * 100_000 + b"/>", Framing.CHUNKED),
+    ],
+)
+def test_poison_closes_the_session_and_no_other(stream):
+    site, client = opened()
+    other = site.client(Role.AUDITOR)
+    for start in range(0, len(stream), 4096):
+        client.write(stream[start : start + 4096])
+        assert memory(site, client) <= limits.NETCONF_MESSAGE + 2 * limits.NETCONF_UNSENT
+    assert client.closed
+    assert other.data("<get/>") is not None
+    assert not site.server.readable(client.number)
+
+
+def test_an_endless_chunk_stays_within_the_limit():
+    site, client = opened()
+    client.write(b"\n#%d\n" % limits.NETCONF_MESSAGE)
+    part = b" " * 65_536
+    for _ in range(limits.NETCONF_MESSAGE // len(part)):
+        client.write(part)
+        assert memory(site, client) <= limits.NETCONF_MESSAGE + len(part)
+    client.write(b"\n#1\nx\n##\n")
+    assert client.closed
+
+
+def test_a_large_edit_of_nothing_known_is_refused_quickly_and_leaves_nothing():
+    site, client = opened()
+    body = "".join(f"<unknown{i}/>" for i in range(30_000))
+    assert client.error(edit_body(body))[0] == "unknown-element"
+    assert memory(site, client) == 0
+
+
+@pytest.mark.parametrize("wrap", ["filter", "config"])
+def test_deep_nesting_inside_an_rpc_is_refused(wrap):
+    _, client = opened()
+    deep = "<a>" * 100 + "</a>" * 100
+    client.send(f"<get><filter>{deep}</filter></get>" if wrap == "filter" else edit_body(deep))
+    assert client.closed
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_damage_never_crashes_the_server(seed):
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    site, client = opened()
+    good = [
+        GET,
+        f'<rpc xmlns="{BASE}" message-id="2">{edit_body("<banner>x</banner><tag>t</tag>")}</rpc>'.encode(),
+        f'<rpc xmlns="{BASE}" message-id="3"><get-config><source><candidate/></source><filter><network xmlns="{NET}">'
+        f"<node><id>x</id></node></network></filter></get-config></rpc>".encode(),
+        f'<rpc xmlns="{BASE}" message-id="4"><commit><confirmed/></commit></rpc>'.encode(),
+    ]
+    for _ in range(40):
+        message = bytearray(draw.choice(good))
+        for _ in range(draw.randrange(4)):
+            place = draw.randrange(len(message))
+            match draw.randrange(3):
+                case 0:
+                    message[place] = draw.randrange(256)
+                case 1:
+                    del message[place : place + draw.randrange(1, 20)]
+                case _:
+                    message[place:place] = bytes(message[: draw.randrange(30)])
+        stream = bytearray(frame(bytes(message), Framing.CHUNKED))
+        if draw.random() < 0.1:
+            stream[draw.randrange(len(stream))] = draw.randrange(256)
+        client.write(bytes(stream))
+        assert memory(site, client) <= limits.NETCONF_MESSAGE
+        if client.closed:
+            client = site.client()
+    assert site.client(Role.AUDITOR).data("<get/>") is not None
