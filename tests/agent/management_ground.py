@@ -83,6 +83,7 @@ class Managed:
         self.policy, self.excluded = POLICY, EXCLUDED
 
     async def __aenter__(self) -> Self:
+        self.loop = asyncio.get_running_loop()
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self.keys_database = SqliteDatabase(self.directory / "keys.sqlite")
         self.database = ConfigurationDatabase(self.directory / "configuration.sqlite")
@@ -111,6 +112,10 @@ class Managed:
         self.running.close()
         self.database.close()
         self.keys_database.close()
+
+    def ask(self, master: str, slave: str) -> "Future[Any]":
+        """A request of an SAE, from another thread than the node's."""
+        return asyncio.run_coroutine_threadsafe(self.engine.ask(master, [slave], 1, 256), self.loop)
 
     @property
     def ssh_port(self) -> int:

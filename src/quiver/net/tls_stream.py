@@ -15,6 +15,10 @@ from quiver.net.tls import PeerFacts, TlsContext, peer_facts, refusal_in
 
 __all__ = ["TlsServer", "TlsStream", "connect_tls"]
 
+# Bytes in one TLS record. Clients that wait for their socket to become readable, and not for their TLS library to run dry, read
+# 4,096 bytes at a time as a rule (ncclient does): of a longer record they would leave the rest lying until more comes.
+_RECORD: Final = 4096
+
 _log = structlog.get_logger("quiver.net.tls")
 
 
@@ -58,7 +62,8 @@ class TlsStream:
         Raises:
             ConnectionError: as there.
         """
-        self._writer.write(content)
+        for start in range(0, len(content), _RECORD):
+            self._writer.write(content[start : start + _RECORD])
         try:
             async with asyncio.timeout(limits.STREAM_WRITE):
                 await self._writer.drain()
