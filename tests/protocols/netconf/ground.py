@@ -34,8 +34,9 @@ WRITES = {
     "/example-network:network/node/example-labels:label": frozenset((Role.OPERATOR,)),
     "/example-labels:labels": frozenset((Role.OPERATOR,)),
 }
-HELLO_1_1 = f'<hello xmlns="{BASE}"><capabilities><capability>urn:ietf:params:netconf:base:1.1</capability></capabilities></hello>'
-NAMES = {None: BASE, "net": NET, "lab": LAB, "b": BASE}
+VERSION_1_1 = "<capability>urn:ietf:params:netconf:base:1.1</capability>"
+HELLO_1_1 = f'<hello xmlns="{BASE}"><capabilities>{VERSION_1_1}</capabilities></hello>'
+PREFIXES = f'xmlns:nc="{BASE}" xmlns:y="urn:ietf:params:xml:ns:yang:1" xmlns:net="{NET}"'
 
 
 @cache
@@ -47,8 +48,7 @@ def schema() -> Schema:
 def config(body: str, wrap: str = "network") -> Element:
     """A <config> with the network container around what stands in it."""
     start, end = (f'<network xmlns="{NET}">', "</network>") if wrap else ("", "")
-    text = f'<config xmlns="{BASE}" xmlns:nc="{BASE}" xmlns:y="urn:ietf:params:xml:ns:yang:1" xmlns:net="{NET}" xmlns:lab="{LAB}">'
-    return etree.fromstring(f"{text}{start}{body}{end}</config>")
+    return etree.fromstring(f'<config xmlns="{BASE}" {PREFIXES} xmlns:lab="{LAB}">{start}{body}{end}</config>')
 
 
 def tree(body: str = "") -> Branch:
@@ -180,8 +180,7 @@ class Client:
 
     def send(self, body: str) -> None:
         self._ids += 1
-        names = f'xmlns="{BASE}" xmlns:nc="{BASE}" xmlns:net="{NET}" xmlns:y="urn:ietf:params:xml:ns:yang:1"'
-        self.say(f'<rpc message-id="{self._ids}" {names}>{body}</rpc>')
+        self.say(f'<rpc message-id="{self._ids}" xmlns="{BASE}" {PREFIXES}>{body}</rpc>')
 
     def rpc(self, body: str) -> Element:
         """The reply to an operation; notifications that come before it stay in `messages`."""
@@ -207,9 +206,6 @@ class Client:
         assert [part.tag for part in reply] == [base("data")], etree.tostring(reply)
         return reply[0]
 
-    def edit(self, body: str, target: str = "running", options: str = "") -> str:
-        return edit_body(body, target, options)
-
 
 def edit_body(body: str, target: str = "running", options: str = "") -> str:
     inner = f'<network xmlns="{NET}">{body}</network>'
@@ -226,11 +222,8 @@ def app_tag_of(reply: Element) -> str | None:
 
 
 def config_of(data: Element) -> str:
-    """What stands in the network container of a <data>."""
-    return "".join(
-        etree.tostring(part, encoding="unicode")
-        .replace(f' xmlns="{NET}"', "")
-        .replace(f' xmlns:net="{NET}"', "")
-        .replace(f' xmlns="{BASE}"', "")
-        for part in data.iterfind(f"{{{NET}}}network/*")
-    )
+    """What stands in the network container of a <data>, without declarations of prefixes."""
+    written = "".join(etree.tostring(part, encoding="unicode") for part in data.iterfind(f"{{{NET}}}network/*"))
+    for declaration in (f' xmlns="{NET}"', f' xmlns:net="{NET}"', f' xmlns="{BASE}"'):
+        written = written.replace(declaration, "")
+    return written

@@ -84,8 +84,9 @@ def test_a_refusal_arrives_as_the_same_error():
 
 def test_a_prefix_in_a_value_goes_with_it():
     site = Site()
-    colour = f'<routes><route><name>a</name><version>1</version><hop>x</hop><colour xmlns:q="{NET}">q:red</colour></route></routes>'
-    assert Wire(site).call(requests.edit_config("running", [net(colour)])).error is None
+    colour = f'<name>a</name><version>1</version><hop>x</hop><colour xmlns:q="{NET}">q:red</colour>'
+    edit = requests.edit_config("running", [net(f"<routes><route>{colour}</route></routes>")])
+    assert Wire(site).call(edit).error is None
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -123,7 +124,8 @@ def test_a_warning_is_no_refusal_and_the_first_error_counts():
     session = greeted()
     for severity, refused in (("warning", False), ("error", True)):
         message_id, _ = session.call(requests.get())
-        error = f"<rpc-error><error-type>rpc</error-type><error-tag>in-use</error-tag><error-severity>{severity}</error-severity></rpc-error>"
+        error = "<rpc-error><error-type>rpc</error-type><error-tag>in-use</error-tag>"
+        error += f"<error-severity>{severity}</error-severity></rpc-error>"
         (event,) = session.feed(
             frame(
                 f'<rpc-reply xmlns="{BASE}" message-id="{message_id}">{error}<ok/></rpc-reply>'.encode(),

@@ -1,6 +1,7 @@
 """The promises of running and candidate: all or nothing, durable before `<ok/>`, locks, commits and what goes back by itself."""
 
 import pytest
+from lxml import etree
 
 from quiver.domain.errors import ConfigurationError, StorageError
 from quiver.protocols.netconf.access import Role
@@ -8,6 +9,7 @@ from quiver.protocols.netconf.change import Cause, replay
 from quiver.protocols.netconf.datastores import load
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.tree import Branch, same
+from quiver.protocols.netconf.xml import Element
 from tests.protocols.netconf.ground import (
     LAB,
     NET,
@@ -30,6 +32,10 @@ PERSISTENT = "<commit><confirmed/><confirm-timeout>60</confirm-timeout><persist>
 
 def running(client: Client, source: str = "running") -> str:
     return config_of(client.data(f"<get-config><source><{source}/></source></get-config>"))
+
+
+def written(reply: Element) -> str:
+    return etree.tostring(reply, encoding="unicode")
 
 
 def banner(value: str) -> str:
@@ -119,17 +125,11 @@ def test_a_long_change_lets_readers_go_on_and_writers_wait_in_order():
     assert len(site.changes) == 1
     site.settle()
     assert len(first.messages) == 2
-    assert "1" in config_of(etree_of(first.messages[1]))
+    assert "1" in config_of(etree.fromstring(first.messages[1])[0])
     assert running(reader) == banner("1")
     site.settle()
     assert b"<ok/>" in second.messages.pop()
     assert running(reader) == banner("2")
-
-
-def etree_of(message: bytes):  # the <data> of a reply
-    from lxml import etree
-
-    return etree.fromstring(message)[0]
 
 
 def test_a_session_that_ends_leaves_no_waiting_writer_and_its_change_goes_on():
@@ -311,7 +311,7 @@ def test_a_session_that_ends_before_its_confirmed_commit_is_durable_takes_it_bac
 
 
 def test_cancel_commit_takes_it_back_at_once():
-    site, client = confirmed()
+    _, client = confirmed()
     client.ok("<cancel-commit/>")
     assert running(client) == banner("old")
     assert client.error("<cancel-commit/>")[0] == "operation-failed"
@@ -410,39 +410,28 @@ def test_copy_config():
     assert site.applied[-1].cause is Cause.COPY
 
 
+COPY = "<copy-config><target>{}</target><source>{}</source></copy-config>"
+EDIT = "<edit-config><target><running/></target>{}<config/></edit-config>"
+
+
 @pytest.mark.parametrize(
     ("body", "tag"),
     [
-        ("<copy-config><target><running/></target><source><running/></source></copy-config>", "invalid-value"),
-        (
-            "<copy-config><target><startup/></target><source><running/></source></copy-config>",
-            "operation-not-supported",
-        ),
-        (
-            "<copy-config><target><url>file:///x</url></target><source><running/></source></copy-config>",
-            "operation-not-supported",
-        ),
-        ("<copy-config><target><other/></target><source><running/></source></copy-config>", "unknown-element"),
-        ("<copy-config><target/><source><running/></source></copy-config>", "bad-element"),
+        (COPY.format("<running/>", "<running/>"), "invalid-value"),
+        (COPY.format("<startup/>", "<running/>"), "operation-not-supported"),
+        (COPY.format("<url>file:///x</url>", "<running/>"), "operation-not-supported"),
+        (COPY.format("<other/>", "<running/>"), "unknown-element"),
+        (COPY.format("", "<running/>"), "bad-element"),
         ("<copy-config><source><running/></source></copy-config>", "missing-element"),
         ("<delete-config><target><running/></target></delete-config>", "operation-not-supported"),
         ("<delete-config><target><startup/></target></delete-config>", "operation-not-supported"),
         ("<edit-config><target><running/></target><url>file:///x</url></edit-config>", "operation-not-supported"),
         ("<edit-config><target><running/></target></edit-config>", "missing-element"),
         ("<edit-config><config/></edit-config>", "missing-element"),
-        ("<edit-config><target><running/></target><config/><extra/></edit-config>", "unknown-element"),
-        (
-            "<edit-config><target><running/></target><default-operation>create</default-operation><config/></edit-config>",
-            "invalid-value",
-        ),
-        (
-            "<edit-config><target><running/></target><error-option>x</error-option><config/></edit-config>",
-            "invalid-value",
-        ),
-        (
-            "<edit-config><target><running/></target><test-option>x</test-option><config/></edit-config>",
-            "invalid-value",
-        ),
+        (EDIT.format("<extra/>"), "unknown-element"),
+        (EDIT.format("<default-operation>create</default-operation>"), "invalid-value"),
+        (EDIT.format("<error-option>x</error-option>"), "invalid-value"),
+        (EDIT.format("<test-option>x</test-option>"), "invalid-value"),
     ],
 )
 def test_what_makes_no_sense_is_refused(body, tag):
@@ -461,19 +450,13 @@ def test_a_lock_keeps_others_out_until_it_is_given_back():
     holder.ok(LOCK.format("running"))
     reply = other.rpc(LOCK.format("running"))
     assert error_of(reply)[0] == "lock-denied"
-    assert f"<session-id>{holder.number}</session-id>" in str(etree_text(reply))
+    assert f"<session-id>{holder.number}</session-id>" in written(reply)
     assert other.error(edit_body(banner("x")))[0] == "in-use"
     assert other.error(UNLOCK.format("running"))[0] == "operation-failed"
     holder.ok(edit_body(banner("x")))
     holder.ok(UNLOCK.format("running"))
     assert holder.error(UNLOCK.format("running"))[0] == "operation-failed"
     other.ok(edit_body(banner("y")))
-
-
-def etree_text(element) -> str:
-    from lxml import etree
-
-    return etree.tostring(element, encoding="unicode")
 
 
 def test_locking_twice_is_denied():
@@ -496,7 +479,7 @@ def test_a_candidate_with_changes_cannot_be_locked_and_a_locked_one_is_discarded
     first.ok(edit_body(banner("x"), "candidate"))
     reply = second.rpc(LOCK.format("candidate"))
     assert error_of(reply)[0] == "lock-denied"
-    assert "<session-id>0</session-id>" in etree_text(reply)
+    assert "<session-id>0</session-id>" in written(reply)
     first.ok("<discard-changes/>")
     first.ok(LOCK.format("candidate"))
     first.ok(edit_body(banner("x"), "candidate"))
@@ -516,8 +499,6 @@ def test_a_commit_needs_running_too():
 
 
 def test_stored_documents_that_no_longer_fit_the_schema_are_refused():
-    from lxml import etree
-
     with pytest.raises(RpcError):
         load(schema(), [etree.fromstring(f'<network xmlns="{NET}"><gone/></network>')])
     assert isinstance(load(schema(), []), Branch)

@@ -1,4 +1,4 @@
-"""The promises of edit-config (RFC 6241 section 7.2, RFC 7950 sections 7 and 8): what each operation does, and each error's place."""
+"""The promises of edit-config (RFC 6241 section 7.2, RFC 7950 sections 7 and 8): what operations do, and each error's place."""
 
 import pytest
 
@@ -232,7 +232,8 @@ def test_children_inherit_the_operation_until_another_one_stands_there():
 
 
 def test_names_and_values_of_another_module_keep_their_namespace():
-    body = f"<node><id>n1</id><label xmlns='{LAB}'>l</label></node><routes><route>{A}<colour>net:dark-red</colour></route></routes>"
+    body = f"<node><id>n1</id><label xmlns='{LAB}'>l</label></node>"
+    body += f"<routes><route>{A}<colour>net:dark-red</colour></route></routes>"
     written = changed(body)
     assert f'<label xmlns="{LAB}">l</label>' in written
     assert "<colour>net:dark-red</colour>" in written

@@ -5,19 +5,23 @@ import pytest
 from quiver.domain import limits
 from tests.protocols.netconf.ground import LAB, NET, Client, Site, config_of
 
-ROUTE_A = "<route><name>a</name><version>1</version><depth>7</depth><colour xmlns:net='urn:quiver:test:network'>net:red</colour><hop>x</hop><hop>y</hop></route>"
-NODE_A = "<node><id>a</id><address>1</address><site><city>Bern</city></site><port><number>1</number><on>true</on></port></node>"
-NODE_B = "<node><id>b</id><address>2</address><site><city>Wien</city></site><port><number>1</number><on>false</on></port></node>"
-RUNNING = f"<banner>hi</banner><routes>{ROUTE_A}<route><name>b</name><version>1</version><hop>x</hop></route></routes>{NODE_A}{NODE_B}<tag>t</tag><tag>u</tag>"
+COLOUR = f"<colour xmlns:net='{NET}'>net:red</colour>"
+ROUTE_A = f"<route><name>a</name><version>1</version><depth>7</depth>{COLOUR}<hop>x</hop><hop>y</hop></route>"
+ROUTE_B = "<route><name>b</name><version>1</version><hop>x</hop></route>"
+PORT = "<port><number>1</number><on>{}</on></port>"
+NODE_A = f"<node><id>a</id><address>1</address><site><city>Bern</city></site>{PORT.format('true')}</node>"
+NODE_B = f"<node><id>b</id><address>2</address><site><city>Wien</city></site>{PORT.format('false')}</node>"
+RUNNING = f"<banner>hi</banner><routes>{ROUTE_A}{ROUTE_B}</routes>{NODE_A}{NODE_B}<tag>t</tag><tag>u</tag>"
+STATE = (
+    f'<network xmlns="{NET}"><routes><route><name>a</name><version>1</version><level>9</level></route></routes>'
+    "<state><uptime>5</uptime></state></network>"
+)
 
 
 @pytest.fixture(name="client")
 def make_client() -> Client:
     site = Site(running=RUNNING)
-    site.state = [
-        f'<network xmlns="{NET}"><routes><route><name>a</name><version>1</version><level>9</level></route></routes>'
-        "<state><uptime>5</uptime></state></network>"
-    ]
+    site.state = [STATE]
     return site.client()
 
 

@@ -1,5 +1,7 @@
 """The promises of RFC 6242's framing: messages come out as they went in, whatever pieces the bytes come in; lies cost nothing."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ messages = st.lists(
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]
 
 
 def reader(framing: Framing, most: int = 1 << 20) -> MessageReader:
@@ -87,10 +89,9 @@ def test_the_framing_changes_between_two_messages_that_came_together():
 @pytest.mark.parametrize("size", [1, 1000])
 def test_broken_chunks_end_the_session(stream, size):
     held = reader(Framing.CHUNKED)
+    parts = [stream[start : start + size] for start in range(0, len(stream), size)]
     with pytest.raises(NetconfError):
-        for start in range(0, len(stream), size):
-            held.feed(stream[start : start + size])
-        held.feed(b"\n##\n<x/>")
+        [held.feed(part) for part in (*parts, b"\n##\n<x/>")]
 
 
 @pytest.mark.parametrize("claim", [b"4294967295", b"1001"])

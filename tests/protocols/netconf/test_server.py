@@ -343,15 +343,14 @@ def test_get_schema_gives_the_text_of_each_module():
 
 
 def test_get_config_shows_no_state_and_get_shows_both_as_one_tree():
-    net = f'xmlns="{NET}"'
-    states = [
-        f"<network {net}><routes><route><name>a</name><version>1</version><level>77</level></route></routes>"
-        f"<state><uptime>5</uptime><sample><value>1</value></sample><sample><value>1</value></sample></state></network>"
-    ]
+    state = (
+        f'<network xmlns="{NET}"><routes><route><name>a</name><version>1</version><level>77</level></route></routes>'
+        "<state><uptime>5</uptime><sample><value>1</value></sample><sample><value>1</value></sample></state></network>"
+    )
     site = Site(
         running="<banner>x</banner><routes><route><name>a</name><version>1</version><hop>h</hop></route></routes>"
     )
-    site.state = states
+    site.state = [state]
     client = site.client()
     assert "level" not in config_of(client.data("<get-config><source><running/></source></get-config>"))
     assert config_of(client.data("<get/>")) == (

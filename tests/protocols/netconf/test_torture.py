@@ -40,7 +40,7 @@ def test_a_session_in_small_pieces_is_a_session(size):
 
 
 def test_chunks_that_split_characters_are_joined():
-    site, client = opened()
+    _, client = opened()
     stream = b"".join(b"\n#1\n" + bytes([octet]) for octet in GET) + b"\n##\n"
     client.write(stream)
     assert client.heard().get("message-id") == "ä–1"

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from quiver.protocols.netconf.change import Change
+from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.paths import Path
 from quiver.protocols.netconf.schema import SchemaNode
 from quiver.protocols.netconf.tree import Branch, same, value_at
 
-__all__ = ["ConfirmRequest", "Confirmation"]
+__all__ = ["ConfirmRequest", "Confirmation", "check_word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Confirmation:
             deadline=now + request.seconds,
         )
 
+    def orphaned(self, session: int) -> "Confirmation":
+        """After the end of a session: due at once where it was this one's (RFC 6241 section 8.4.1)."""
+        if self.session != session:
+            return self
+        return replace(self, session=None, deadline=float("-inf"))
+
     def undo(self, running: Branch, lasting: frozenset[SchemaNode]) -> tuple[Change, ...]:
         """The changes that lead from `running` back, apart from nodes whose values never go back."""
         found = []
@@ -61,3 +68,27 @@ class Confirmation:
             if node not in lasting and not same(old, new):
                 found.append(Change(path, node, old, new))
         return tuple(found)
+
+
+def check_word(waiting: Confirmation | None, session: int, persist_id: str | None) -> None:
+    """Refuse a commit or cancel-commit that is not of whom the confirmed commit is (RFC 6241 section 8.4).
+
+    Args:
+        waiting: the confirmed commit, if one waits.
+        session: that asks.
+        persist_id: the word that it says.
+
+    Raises:
+        RpcError: invalid-value for a wrong word, in-use for another session's.
+    """
+    if waiting is None:
+        if persist_id is not None:
+            raise RpcError(Tag.INVALID_VALUE, "no confirmed commit waits for this persist-id")
+    elif waiting.persist is not None:
+        if persist_id != waiting.persist:
+            raise RpcError(Tag.INVALID_VALUE, "persist-id is not the word of the confirmed commit that waits")
+    elif persist_id is not None:
+        raise RpcError(Tag.INVALID_VALUE, "the confirmed commit that waits has no persist-id")
+    elif waiting.session != session:
+        message = f"a confirmed commit of session {waiting.session} waits"
+        raise RpcError(Tag.IN_USE, message, type=ErrorType.PROTOCOL)

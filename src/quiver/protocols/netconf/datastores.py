@@ -14,7 +14,7 @@ from typing import Final
 from quiver.domain.errors import QuiverError
 from quiver.protocols.netconf.access import Access, Principal
 from quiver.protocols.netconf.change import Cause, Change, PendingChange, difference, replay
-from quiver.protocols.netconf.confirmation import Confirmation, ConfirmRequest
+from quiver.protocols.netconf.confirmation import Confirmation, ConfirmRequest, check_word
 from quiver.protocols.netconf.edit import Operation, edit
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.locks import Locks, Target, denied
@@ -190,7 +190,7 @@ class Datastores:
         """
         for target in Target:
             self.locks.check(target, who.session)
-        self._check_word(who, persist_id)
+        check_word(self.confirmation, who.session, persist_id)
         new = self._with_lasting(self.candidate)
         if request is None:
             return self._propose(who, new, Cause.COMMIT, None)
@@ -207,15 +207,15 @@ class Datastores:
         if self.confirmation is None:
             raise RpcError(Tag.OPERATION_FAILED, "no confirmed commit waits", type=ErrorType.PROTOCOL)
         self.locks.check(Target.RUNNING, who.session)
-        self._check_word(who, persist_id)
+        check_word(self.confirmation, who.session, persist_id)
         return self._rollback(who)
 
     def ended(self, session: int) -> None:
         """A session is gone: its locks end, and its confirmed commit is due (RFC 6241 sections 7.5 and 8.4.1)."""
         if Target.CANDIDATE in self.locks.release(session):
             self.candidate = self.running  # RFC 6241 section 8.3.5.2
-        self.confirmation = _orphaned(self.confirmation, session)
-        self._next = _orphaned(self._next, session)
+        self.confirmation = self.confirmation and self.confirmation.orphaned(session)
+        self._next = self._next and self._next.orphaned(session)
 
     def due(self, now: float) -> PendingChange | None:
         """The rollback whose time has come, if there is one."""
@@ -241,20 +241,6 @@ class Datastores:
             self.candidate = change.new
         else:
             self.candidate = replay(self.candidate, change.changes, unless_edited=True)
-
-    def _check_word(self, who: Principal, persist_id: str | None) -> None:
-        waiting = self.confirmation
-        if waiting is None:
-            if persist_id is not None:
-                raise RpcError(Tag.INVALID_VALUE, "no confirmed commit waits for this persist-id")
-        elif waiting.persist is not None:
-            if persist_id != waiting.persist:
-                raise RpcError(Tag.INVALID_VALUE, "persist-id is not the word of the confirmed commit that waits")
-        elif persist_id is not None:
-            raise RpcError(Tag.INVALID_VALUE, "the confirmed commit that waits has no persist-id")
-        elif waiting.session != who.session:
-            message = f"a confirmed commit of session {waiting.session} waits"
-            raise RpcError(Tag.IN_USE, message, type=ErrorType.PROTOCOL)
 
     def _rollback(self, who: Principal | None) -> PendingChange | None:
         assert self.confirmation is not None
@@ -327,12 +313,6 @@ class Datastores:
             if held is not None and value_at(tree, path) is None:
                 tree = place(tree, path, held)
         return tree
-
-
-def _orphaned(confirmation: Confirmation | None, session: int) -> Confirmation | None:
-    if confirmation is None or confirmation.session != session:
-        return confirmation
-    return replace(confirmation, session=None, deadline=float("-inf"))
 
 
 def _place_of(node: SchemaNode) -> Path:

@@ -5,34 +5,26 @@ Edits are all or nothing whatever `error-option` says: a tree is never changed, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Final
 
+from quiver.protocols.netconf.edit_checks import (
+    REMOVING,
+    Operation,
+    is_to_set,
+    missing,
+    read_operation,
+    read_value,
+    refuse,
+    refuse_attribute,
+)
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.order import Position, insert, read_position
 from quiver.protocols.netconf.paths import VALUE, Path, Step
 from quiver.protocols.netconf.schema import Choice, Kind, Schema, SchemaNode
 from quiver.protocols.netconf.tree import Branch, Entries, Key, Value
-from quiver.protocols.netconf.xml import YANG, Element, base, is_blank, local_of, namespace_of, text_of
+from quiver.protocols.netconf.xml import Element, is_blank, local_of, namespace_of
 
 __all__ = ["Operation", "edit"]
-
-_OPERATION: Final = base("operation")
-
-
-class Operation(StrEnum):
-    """What an edit does with a node (RFC 6241 section 7.2); NONE only as the default operation."""
-
-    MERGE = "merge"
-    REPLACE = "replace"
-    CREATE = "create"
-    DELETE = "delete"
-    REMOVE = "remove"
-    NONE = "none"
-
-
-_REMOVING: Final = (Operation.DELETE, Operation.REMOVE)
-_ATTRIBUTES: Final = frozenset(Operation) - {Operation.NONE}
 
 
 def edit(schema: Schema, tree: Branch, config: Element, default: Operation = Operation.MERGE) -> Branch:
@@ -104,14 +96,14 @@ class _Editor:
     def children(self, branch: Branch, element: Element, operation: Operation, path: Path) -> Branch:
         """The branch with the edits of all child elements; the very same where none changes anything."""
         if not is_blank(element.text) or any(not is_blank(child.tail) for child in element):
-            _refuse(Tag.BAD_ELEMENT, "characters between elements", path, local_of(element.tag))
+            refuse(Tag.BAD_ELEMENT, "characters between elements", path, local_of(element.tag))
         draft = _Draft(branch)
         for child in element:
             node = self._node(branch.node, child, path)
             if child.tag in branch.node.keys:
                 self._key_leaf(node, child, draft, path)
                 continue
-            own = _operation(child, operation, path)
+            own = read_operation(child, operation, path)
             position = read_position(node, child, (*path, Step(node.tag)))
             match node.kind:
                 case Kind.LEAF:
@@ -135,29 +127,29 @@ class _Editor:
                     path=path,
                     info=(("bad-element", name), ("bad-namespace", namespace)),
                 )
-            _refuse(Tag.UNKNOWN_ELEMENT, "no such node here", path, name)
+            refuse(Tag.UNKNOWN_ELEMENT, "no such node here", path, name)
         if not node.config:
-            _refuse(Tag.UNKNOWN_ELEMENT, "state, not configuration", path, node.name)
+            refuse(Tag.UNKNOWN_ELEMENT, "state, not configuration", path, node.name)
         return node
 
     def _leaf(self, draft: _Draft, node: SchemaNode, element: Element, operation: Operation, path: Path) -> None:
         here = (*path, Step(node.tag))
         _once(draft, node, here)
         held = draft.get(node.tag)
-        if not _to_set(operation, held is not None, here, node):
-            if operation in _REMOVING and held is not None:
+        if not is_to_set(operation, held is not None, here, node):
+            if operation in REMOVING and held is not None:
                 draft.set(node.tag, None)
             return
         _choose(draft, node, here)
-        text = _parse(node, element, here)
+        text = read_value(node, element, here)
         if text != held:
             draft.set(node.tag, text)
 
     def _key_leaf(self, node: SchemaNode, element: Element, draft: _Draft, path: Path) -> None:
         """The entry was found by its keys; here is only seen that nothing else was meant."""
         _once(draft, node, (*path, Step(node.tag)))
-        if _operation(element, Operation.MERGE, path) in _REMOVING:
-            _refuse_attribute(Tag.BAD_ATTRIBUTE, "a key cannot be taken away from its entry", path, "operation", node)
+        if read_operation(element, Operation.MERGE, path) in REMOVING:
+            refuse_attribute(Tag.BAD_ATTRIBUTE, "a key cannot be taken away from its entry", path, "operation", node)
 
     def _leaf_list(
         self,
@@ -168,14 +160,14 @@ class _Editor:
         path: Path,
         position: Position | None,
     ) -> None:
-        text = _parse(node, element, (*path, Step(node.tag)))
+        text = read_value(node, element, (*path, Step(node.tag)))
         here = (*path, Step(node.tag, ((VALUE, text),)))
         held = draft.get(node.tag)
         texts = draft.leaf_lists.get(node.tag)
         if texts is None:
             texts = dict.fromkeys(held if isinstance(held, tuple) else ())
-        if not _to_set(operation, text in texts, here, node):
-            if operation in _REMOVING and text in texts:
+        if not is_to_set(operation, text in texts, here, node):
+            if operation in REMOVING and text in texts:
                 draft.leaf_lists[node.tag] = texts
                 del texts[text]
             return
@@ -200,8 +192,8 @@ class _Editor:
         rows = draft.rows(node.tag)
         held = rows.get(key)
         if operation is Operation.NONE and held is None:
-            _missing(here)
-        if operation is not Operation.NONE and not _to_set(operation, held is not None, here, node):
+            missing(here)
+        if operation is not Operation.NONE and not is_to_set(operation, held is not None, here, node):
             if held is not None:
                 self._working(draft, node).pop(key)
             return
@@ -226,13 +218,13 @@ class _Editor:
             leaf = element.find(tag)
             if leaf is None:
                 # RFC 7950 section 8.3.1
-                _refuse(
+                refuse(
                     Tag.MISSING_ELEMENT,
                     f"an entry of {node.name} needs its key",
                     (*path, Step(node.tag)),
                     local_of(tag),
                 )
-            texts.append(_parse(node.children[tag], leaf, (*path, Step(node.tag), Step(tag))))
+            texts.append(read_value(node.children[tag], leaf, (*path, Step(node.tag), Step(tag))))
         return tuple(texts)
 
     def _container(self, draft: _Draft, node: SchemaNode, element: Element, operation: Operation, path: Path) -> None:
@@ -242,8 +234,8 @@ class _Editor:
         # A container without presence is always there, as far as an edit that does nothing to it is concerned.
         if operation is Operation.NONE:
             if held is None and node.presence:
-                _missing(here)
-        elif not _to_set(operation, held is not None, here, node):
+                missing(here)
+        elif not is_to_set(operation, held is not None, here, node):
             if held is not None:
                 draft.set(node.tag, None)
             return
@@ -258,40 +250,12 @@ class _Editor:
             draft.set(node.tag, kept)
 
 
-def _operation(element: Element, inherited: Operation, path: Path) -> Operation:
-    named = element.get(_OPERATION)
-    for attribute in element.keys():  # noqa: SIM118  # an element is no mapping
-        if attribute != _OPERATION and namespace_of(str(attribute)) != YANG:
-            # An `operation` without its namespace would be a merge to a lenient reader, and a delete to its author.
-            message = "no attribute of an edit; operation stands in NETCONF's namespace"
-            _refuse_attribute(Tag.UNKNOWN_ATTRIBUTE, message, path, local_of(str(attribute)), element)
-    if named is None:
-        return inherited
-    if named not in _ATTRIBUTES:
-        allowed = ", ".join(sorted(_ATTRIBUTES))
-        _refuse_attribute(Tag.BAD_ATTRIBUTE, f"operation shall be one of {allowed}", path, "operation", element)
-    return Operation(named)
-
-
-def _to_set(operation: Operation, exists: bool, path: Path, node: SchemaNode) -> bool:
-    """Whether the node shall be set. False: it shall go, or stay as it is.
-
-    Raises:
-        RpcError: data-exists or data-missing (RFC 6241 section 7.2).
-    """
-    if operation is Operation.CREATE and exists:
-        raise RpcError(Tag.DATA_EXISTS, f"{node.name} is there already", path=path)
-    if operation in (Operation.DELETE, Operation.NONE) and not exists:
-        _missing(path)
-    return operation not in (*_REMOVING, Operation.NONE)
-
-
 def _choose(draft: _Draft, node: SchemaNode, path: Path) -> None:
     """A node of one case takes away those of the others (RFC 7950 section 8.2), unless this edit has just set them."""
     for choice, case in node.cases:
         if draft.chosen.setdefault(choice, case) != case:
             # RFC 7950 section 8.3.1
-            _refuse(Tag.BAD_ELEMENT, f"another case of {choice.name} is in the same edit", path, node.name)
+            refuse(Tag.BAD_ELEMENT, f"another case of {choice.name} is in the same edit", path, node.name)
         present = (
             *(draft.branch.children if draft.children is None else draft.children),
             *draft.lists,
@@ -302,32 +266,7 @@ def _choose(draft: _Draft, node: SchemaNode, path: Path) -> None:
                 draft.drop(tag)
 
 
-def _parse(node: SchemaNode, element: Element, path: Path) -> str:
-    assert node.type is not None
-    if len(element):
-        _refuse(Tag.BAD_ELEMENT, f"{node.name} has a value, no elements", path, node.name)
-    try:
-        return node.type.parse(text_of(element), element.nsmap if node.type.identity else {})
-    except ValueError as error:
-        # RFC 7950 section 8.3.1
-        reason = str(error)
-    raise RpcError(Tag.INVALID_VALUE, f"{node.name}: {reason}", path=path, info=(("bad-element", node.name),))
-
-
 def _once(draft: _Draft, node: SchemaNode, path: Path) -> None:
     if node.tag in draft.seen:
-        _refuse(Tag.BAD_ELEMENT, f"{node.name} stands here twice", path, node.name)
+        refuse(Tag.BAD_ELEMENT, f"{node.name} stands here twice", path, node.name)
     draft.seen.add(node.tag)
-
-
-def _missing(path: Path) -> NoReturn:
-    raise RpcError(Tag.DATA_MISSING, "there is nothing here", path=path)
-
-
-def _refuse(tag: Tag, message: str, path: Path, name: str) -> NoReturn:
-    raise RpcError(tag, message, path=path, info=(("bad-element", name),))
-
-
-def _refuse_attribute(tag: Tag, message: str, path: Path, attribute: str, element: Element | SchemaNode) -> NoReturn:
-    name = local_of(element.tag)
-    raise RpcError(tag, message, path=path, info=(("bad-attribute", attribute), ("bad-element", name)))

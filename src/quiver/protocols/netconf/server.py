@@ -3,30 +3,28 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from quiver.domain import limits
 from quiver.domain.errors import NetconfError, QuiverError
-from quiver.protocols.netconf import monitoring, notifications
+from quiver.protocols.netconf.about import About
 from quiver.protocols.netconf.access import Access, Principal, Role
 from quiver.protocols.netconf.actions import Action, Apply, Close, Moment, Send
-from quiver.protocols.netconf.capabilities import hello, read_hello, server_capabilities
+from quiver.protocols.netconf.capabilities import hello, read_hello
 from quiver.protocols.netconf.change import PendingChange
 from quiver.protocols.netconf.datastores import Datastores
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.framing import Framing, frame
-from quiver.protocols.netconf.locks import Target
-from quiver.protocols.netconf.monitoring import ServerCounters, SessionFacts
-from quiver.protocols.netconf.operations import OPERATIONS, Done, Entry, Operations, Result, State, Wanted
+from quiver.protocols.netconf.monitoring import SessionFacts, get_schema
+from quiver.protocols.netconf.notifications import EventLog, read_subscription
+from quiver.protocols.netconf.operations import OPERATIONS, Done, Entry, Operations, Result, State
 from quiver.protocols.netconf.rpc import Parameters, operation_of, reply, reply_error, reply_ok
 from quiver.protocols.netconf.schema import Schema
 from quiver.protocols.netconf.session import Session, SessionEvent, SessionState
 from quiver.protocols.netconf.xml import (
     BASE,
-    LIBRARY,
     MONITORING,
-    NETMOD,
     NOTIFICATION,
     Element,
     MalformedError,
@@ -67,19 +65,17 @@ class Server:
         self._datastores: Final = datastores
         self._schema: Final[Schema] = datastores.schema
         self._access: Final = access
-        self._state: Final = state
-        self._operations: Final = Operations(datastores, access, self._whole_state)
-        self._log: Final = notifications.EventLog(now.utc, events)
-        self._capabilities: Final = server_capabilities(self._schema.modules)
         self._sessions: Final[dict[int, Session]] = {}
+        self._log: Final = EventLog(now.utc, events)
+        self._about: Final = About(self._schema, datastores.locks, self._log, self._sessions, now.utc)
+        self._operations: Final = Operations(
+            datastores, access, lambda wanted: chain(state(wanted), self._about.state(wanted))
+        )
         self._numbers = 0
         self._out: list[Action] = []
         self._now = now
-        self._started: Final = now.utc
         self._applying: _Held | None = None  # whose change is out
         self._held: Final[deque[_Held]] = deque()  # writers that wait for it, in order; one of each session at most
-        self._counters: Final = ServerCounters()
-        self._locked: Final[dict[Target, datetime]] = {}
         self._special: Final[Mapping[str, tuple[Callable[[Session, Element], Result], bool]]] = {
             base("close-session"): (self._close_session, False),
             base("kill-session"): (self._kill_session, False),
@@ -110,7 +106,7 @@ class Server:
         facts = SessionFacts(number, transport, user, host, now.utc)
         session = Session(Principal(number, user, role), facts, now.steady + limits.NETCONF_HELLO_TIME)
         self._sessions[number] = session
-        self._send(session, hello(self._capabilities, number))
+        self._send(session, hello(self._about.capabilities, number))
         return number, self._finish()
 
     def feed(self, number: int, data: bytes, now: Moment) -> list[Action]:
@@ -143,7 +139,7 @@ class Server:
         self._begin(now)
         session = self._sessions.get(number)
         if session is not None:
-            self._counters.dropped += 1
+            self._about.counters.dropped += 1
             self._forget(session)
         return self._finish()
 
@@ -241,6 +237,7 @@ class Server:
             if held.session is session:
                 self._held.remove(held)
         self._datastores.ended(session.number)
+        self._about.note_locks(self._now.utc)
 
     def _work(self, session: Session) -> None:
         """Take a session's messages, one after the other, as long as it may be given work."""
@@ -263,11 +260,11 @@ class Server:
 
     def _greet(self, session: Session, message: bytes) -> None:
         greeting = read_hello(message, from_server=False)
-        self._counters.sessions += 1
+        self._about.counters.sessions += 1
         session.greeted(greeting.framing)
 
     def _bad_hello(self, session: Session, reason: str) -> None:
-        self._counters.bad_hellos += 1
+        self._about.counters.bad_hellos += 1
         self._end(session, reason)
 
     def _message(self, session: Session, message: bytes) -> None:
@@ -276,7 +273,8 @@ class Server:
             if rpc.tag != base("rpc"):
                 raise MalformedError("a message of a client is an rpc")
         except MalformedError as error:
-            self._count(session, "bad_rpcs")
+            for counters in self._about.both(session):
+                counters.bad_rpcs += 1
             if session.framing is Framing.CHUNKED:  # clients of 1.0 do not know the tag (RFC 6241 appendix A)
                 refusal = RpcError(Tag.MALFORMED_MESSAGE, error.message, type=ErrorType.RPC)
                 self._send(session, reply_error(element(base("rpc")), refusal, {}))
@@ -302,7 +300,7 @@ class Server:
             return
         self._answer(session, rpc, result)
         if local_of(operation.tag) in ("lock", "unlock"):
-            self._note_locks()
+            self._about.note_locks(self._now.utc)
         if operation.tag == base("close-session"):
             self._end(session, "close-session")
 
@@ -325,24 +323,15 @@ class Server:
         self._work(session)
 
     def _answer(self, session: Session, rpc: Element, done: Done) -> None:
-        self._count(session, "rpcs")
+        for counters in self._about.both(session):
+            counters.rpcs += 1
         self._send(session, reply(rpc, done.content) if done.content else reply_ok(rpc))
 
     def _answer_error(self, session: Session, rpc: Element, error: RpcError) -> None:
-        self._count(session, "rpcs")
-        self._count(session, "errors")
+        for counters in self._about.both(session):
+            counters.rpcs += 1
+            counters.errors += 1
         self._send(session, reply_error(rpc, error, self._schema.prefixes))
-
-    def _count(self, session: Session, name: str) -> None:
-        for counters in (self._counters, session.facts.counters):
-            setattr(counters, name, getattr(counters, name) + 1)
-
-    def _note_locks(self) -> None:
-        for target in Target:
-            if self._datastores.locks.holder(target) is None:
-                self._locked.pop(target, None)
-            else:
-                self._locked.setdefault(target, self._now.utc)
 
     # --- Notifications ---
 
@@ -352,7 +341,8 @@ class Server:
         assert subscription is not None
         messages = subscription.take(self._now.utc)
         while session.unsent <= limits.NETCONF_UNSENT and (message := next(messages, None)) is not None:
-            self._count(session, "notifications")
+            for counters in self._about.both(session):
+                counters.notifications += 1
             self._send(session, message)
         if subscription.lost:
             self._end(session, "the subscriber is too slow: events that it has not taken are gone from the log")
@@ -385,37 +375,12 @@ class Server:
     def _create_subscription(self, session: Session, request: Element) -> Result:
         if session.subscription is not None:
             raise RpcError(Tag.OPERATION_FAILED, "this session has a subscription", type=ErrorType.PROTOCOL)
-        session.subscription = notifications.read_subscription(request, self._log, self._now.utc)
+        session.subscription = read_subscription(request, self._log, self._now.utc)
         return Done()
 
     def _get_schema(self, session: Session, request: Element) -> Result:
         del session
-        return Done((monitoring.get_schema(request, self._schema.modules),))
-
-    def _whole_state(self, wanted: Wanted) -> list[Element]:
-        """The owner's state and the server's own."""
-        modules, found = self._schema.modules, list(self._state(wanted))
-        if wanted(qualified(MONITORING, "netconf-state")):
-            facts = [session.facts for session in self._sessions.values()]
-            self._note_locks()
-            found.append(
-                monitoring.netconf_state(
-                    modules,
-                    self._capabilities,
-                    self._datastores.locks,
-                    self._locked,
-                    facts,
-                    self._counters,
-                    self._started,
-                )
-            )
-        if wanted(qualified(LIBRARY, "yang-library")):
-            found.append(monitoring.library(modules))
-        if wanted(qualified(LIBRARY, "modules-state")):
-            found.append(monitoring.modules_state(modules))
-        if wanted(qualified(NETMOD, "netconf")):
-            found.append(notifications.streams(self._log))
-        return found
+        return Done((get_schema(request, self._schema.modules),))
 
 
 def _stops(session: Session) -> bool:

@@ -145,11 +145,15 @@ class Validator:
         if node.yang.unique:
             self._unique(new, above)
         before = old.rows if old else {}
-        for index, (key, row) in enumerate(new.rows.items()):
-            was = before.get(key)
-            if was is not row or node in self._constraints.watching:
-                here = above.below(node, tuple(zip(node.keys, key, strict=True)), index)
-                yield from self._branch(was, row, here)
+        everything = node in self._constraints.watching
+        changed = [
+            (index, key)
+            for index, (key, row) in enumerate(new.rows.items())
+            if everything or before.get(key) is not row
+        ]
+        for index, key in changed:
+            here = above.below(node, tuple(zip(node.keys, key, strict=True)), index)
+            yield from self._branch(before.get(key), new.rows[key], here)
 
     def _leaf(self, node: SchemaNode, here: _Place) -> None:
         self._musts(node, here)
