@@ -155,6 +155,9 @@ class ControllerDatabase:
             except (sqlite3.Error, MemoryError) as error:
                 self._let_go()
                 raise storage_error(error, CONTROLLER_DATABASE.what) from None
+            except BaseException:
+                self._let_go()
+                raise
             self._commits += 1
             if self._commits % limits.LOG_COMMITS == 0 or self._file.log_size >= limits.LOG_BYTES:
                 self._cut_log()

@@ -173,7 +173,7 @@ class Desk:
             found = self._engine.registry.get(agent.id)
             expected.check(found)
             self._engine.registry.check(agent.id)
-            _as_request(lambda: controller.operator.admit(agent.id, agent.peer or ""))
+            _as_request(lambda: controller.operator.admit(agent.id, agent.told))
             self._engine.registry.register(agent)
             return found is None
 

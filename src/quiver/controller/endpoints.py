@@ -46,6 +46,11 @@ class AgentTable(Table, frozen=True, kw_only=True):
         assert address is not None
         return address
 
+    @property
+    def told(self) -> str:
+        """What the nodes of its paths are told of its peer plane; empty where they are told nothing."""
+        return str(self.peer) if self.peer is not None else ""
+
 
 def check_agent(agent: AgentTable, where: str) -> None:
     """What such a table has to be beyond its types.

@@ -187,7 +187,7 @@ class Engine:
                 except Exception as error:  # noqa: BLE001  # whatever went wrong, memory is no longer to be trusted
                     _log.critical("the controller failed and is made anew", exception=place_of(error))
                     self._lose(UnavailableError("the controller had to start anew"))
-                    await asyncio.sleep(limits.REPEAT_FIRST)
+                await asyncio.sleep(limits.REPEAT_FIRST)
         finally:
             self._lose(UnavailableError("the controller stops"))
             await self.planner.stop()
@@ -227,7 +227,7 @@ class Engine:
         for node in before - {agent.id for agent in self.registry}:
             controller.operator.dismiss(node)
         for agent in self.registry:
-            controller.operator.admit(agent.id, agent.peer or "")
+            controller.operator.admit(agent.id, agent.told)
 
     async def _turn(self, controller: Controller) -> None:
         self._take(controller)
