@@ -117,8 +117,9 @@ class Controller:
             return
         core.leader.shown(node, report.term, core.connected(), now)
         self._compare(node, report)
-        if session.reported(report, now):
-            self._provisioning.touch((node,))
+        known = core.ready(node)
+        if session.reported(report, now):  # now it may also be clear which entries of others are orphans
+            self._provisioning.touch((node,) if known else core.sessions)
         self._applications.watch(node, now)
         self._serve(self._applications.reported(node, now))
         core.stale = True
@@ -217,7 +218,8 @@ class Controller:
         if core.leader.edits and self._opened:
             self._adoption.step(now)
             self._sweep(now)
-            self._provisioning.advance(now)
+            for key in self._provisioning.advance(now):
+                self._steering.touch(key)
             self._optimiser.step()
             self._steering.step(now)
             self._orders += self._provisioning.edits(now, core.leader.term)
@@ -239,7 +241,9 @@ class Controller:
             for session in core.sessions.values():
                 session.want_read(now, 0.0)
         if leader.edits and not self._opened:
-            read = all(core.ready(node) for node in core.sessions)
+            read = all(
+                core.ready(node) for node in core.connected()
+            )  # others are stamped and read first when they come
             self._opened = read or now >= self._led_at + limits.ADOPT_TIME
             core.stale = core.stale or self._opened
 

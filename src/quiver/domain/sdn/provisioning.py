@@ -58,14 +58,17 @@ class Provisioning:
         """The difference at these nodes is to be looked at again."""
         self._changed.update(dict.fromkeys(nodes))
 
-    def advance(self, now: float) -> None:
-        """Take every version that is under way as far as its agents allow."""
+    def advance(self, now: float) -> list[str]:
+        """Take every version that is under way as far as its agents allow; the keys of those that went on."""
+        moved = []
         for version in list(self._versions.moving.values()):
             while self._next(version, now):
                 self._versions.moved(version)
                 self.touch(version.entry.nodes)
+                moved.append(version.entry.key)
             if version.state is VersionState.GONE:
                 self.refused.pop(version.entry.key, None)
+        return moved
 
     def _next(self, version: Version, now: float) -> bool:
         entry, waited = version.entry, now - version.since
@@ -95,7 +98,7 @@ class Provisioning:
     def _drained(self, version: Version, now: float) -> bool:
         """Whether the source, read since it let the version go, has no open sequence of it."""
         session = self._sessions.get(version.entry.source)
-        if session is None or session.read_at < version.since:
+        if session is None or session.read_at <= version.since:
             if session is not None:
                 session.want_read(now)
             return False

@@ -1,0 +1,31 @@
+"""The checks are worth something: each rule of the controller, broken on purpose, is seen by them."""
+
+from unittest import mock
+
+import pytest
+
+from quiver.domain.sdn.memory import Memory
+from quiver.domain.sdn.provisioning import Provisioning
+from quiver.domain.sdn.search import Search
+
+from .run import run_on_paper
+
+SEEDS = range(40)
+RULES = {
+    "orphans are not swept": lambda: mock.patch.object(Provisioning, "_unwanted", return_value=False),
+    "what agents know of version numbers is not heard": lambda: mock.patch.object(Memory, "seen", return_value=True),
+    "no path ever moves": lambda: mock.patch.object(Search, "route", lambda self, path, *_: path.nodes or None),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_that_is_broken_is_seen(rule: str) -> None:
+    with RULES[rule]():
+        assert any(_violated(seed) for seed in SEEDS)
+
+
+def _violated(seed: int) -> bool:
+    try:
+        return bool(run_on_paper(seed).violations)
+    except AssertionError:  # a state machine or a table of the controller says so
+        return True
