@@ -2,6 +2,7 @@
 
 import pytest
 
+from quiver.domain import limits
 from quiver.protocols.netconf.edit import Operation, edit
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.paths import identifier, prefixes_of
@@ -249,6 +250,14 @@ def test_an_identity_is_the_same_under_any_prefix(value):
 
 def test_an_identity_without_a_prefix_under_a_foreign_default_namespace_is_of_the_leafs_module():
     assert refused(f"<routes><route>{A}<colour>lab:red</colour></route></routes>")[0] == "invalid-value"
+    body = "<p:routes><p:route><p:name>a</p:name><p:version>1</p:version><p:colour>red</p:colour></p:route></p:routes>"
+    prefixed = config(f"<p:network xmlns:p='{NET}'>{body}</p:network>", wrap="")
+    assert "net:red" in text(edit(schema(), tree(), prefixed))
+
+
+def test_a_value_of_a_megabyte_is_refused():
+    tag = f"<tag>{'x' * (limits.NETCONF_VALUE + 1)}</tag>"
+    assert refused(tag)[0] == "invalid-value"
 
 
 def order(written: str, tag: str = "rule") -> list[str]:

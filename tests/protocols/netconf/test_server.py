@@ -4,6 +4,7 @@ import pytest
 from lxml import etree
 
 from quiver.domain import limits
+from quiver.domain.errors import StorageError
 from quiver.protocols.netconf.access import Role
 from quiver.protocols.netconf.framing import Framing, frame
 from quiver.protocols.netconf.session import MOVES, SessionState
@@ -362,3 +363,24 @@ def test_get_config_shows_no_state_and_get_shows_both_as_one_tree():
 def test_app_tags_reach_the_client():
     reply = Site().client().rpc(edit_body("<first-node>n</first-node>"))
     assert app_tag_of(reply) == "instance-required"
+
+
+def test_a_node_that_cannot_tell_its_state_says_so_and_the_session_goes_on():
+    site = Site()
+    client = site.client()
+
+    def state(_: object) -> list[str]:
+        raise StorageError("the key database does not answer")
+
+    site.server._operations._state = state
+    reply = client.rpc("<get/>")
+    assert error_of(reply)[0] == "operation-failed"
+    assert "the key database does not answer" in "".join(reply.itertext())
+    client.data("<get-config><source><running/></source></get-config>")
+
+
+def test_when_the_node_stops_every_session_hears_of_it():
+    site = Site()
+    clients = [site.client(), site.client(hello="")]
+    site.do(site.server.close_all("the agent stops", site.moment))
+    assert [client.closed for client in clients] == ["the agent stops"] * 2

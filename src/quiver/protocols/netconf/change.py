@@ -1,6 +1,6 @@
 """What is different between two configurations, and a change on its way into the running one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -159,8 +159,3 @@ def replay(root: Branch, changes: Iterable[Change], *, unless_edited: bool = Fal
         if not unless_edited or same(value_at(root, change.path), change.old):
             root = place(root, change.path, change.new)
     return root
-
-
-def inverse(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes that lead back."""
-    return tuple(Change(change.path, change.node, change.new, change.old) for change in changes)

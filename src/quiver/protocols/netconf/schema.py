@@ -83,7 +83,7 @@ class SchemaNode:
         most: entries at most, or None.
         defaults: canonical texts of the default values.
         cases: the (choice, case) pairs around it, from the outermost.
-        choices: the choices directly or indirectly below it, apart from those of its children.
+        choices: the choices of configuration below it, inner ones included, apart from those of its children.
         type: of a leaf's or leaf-list's values; None for others.
         yang: yangson's node.
     """
@@ -158,10 +158,6 @@ class Schema:
             found = found.children[f"{{{self._namespaces[module]}}}{name}"]
         return found
 
-    def namespace(self, module: str) -> str:
-        """The namespace of a module of this schema, by the module's name."""
-        return self._namespaces[module]
-
     def _tops(self, kind: Any) -> Iterator[str]:  # noqa: ANN401  # a class of yangson
         nodes: list[Any] = self.model.schema.children
         return (f"{{{self._namespaces[node.ns]}}}{node.name}" for node in nodes if isinstance(node, kind))
@@ -175,7 +171,7 @@ class Schema:
                 case ChoiceNode():
                     default = node.default_case[0] if node.default_case else None
                     choice = Choice(node.name, node.mandatory, cases[-1] if cases else None, default)
-                    parent.choices += (choice,)
+                    parent.choices += (choice,) if node.config else ()
                     for case in node.children:
                         self._grow(parent, case, (*cases, (choice, case.name)))
                 case DataNode():

@@ -154,8 +154,7 @@ class Server:
             if error is None:
                 self._answer(held.session, held.rpc, Done())
             else:
-                refusal = error if isinstance(error, RpcError) else RpcError(Tag.OPERATION_FAILED, error.message)
-                self._answer_error(held.session, held.rpc, refusal)
+                self._answer_error(held.session, held.rpc, error)
             self._resume(held.session)
         return self._finish()
 
@@ -290,7 +289,7 @@ class Server:
                 self._held.append(_Held(session, rpc))
                 return
             result = run(operation)
-        except RpcError as error:
+        except QuiverError as error:  # such as from the node, when it cannot tell its state
             self._answer_error(session, rpc, error)
             return
         if isinstance(result, PendingChange):
@@ -327,11 +326,12 @@ class Server:
             counters.rpcs += 1
         self._send(session, reply(rpc, done.content) if done.content else reply_ok(rpc))
 
-    def _answer_error(self, session: Session, rpc: Element, error: RpcError) -> None:
+    def _answer_error(self, session: Session, rpc: Element, error: QuiverError) -> None:
+        refusal = error if isinstance(error, RpcError) else RpcError(Tag.OPERATION_FAILED, error.message)
         for counters in self._about.both(session):
             counters.rpcs += 1
             counters.errors += 1
-        self._send(session, reply_error(rpc, error, self._schema.prefixes))
+        self._send(session, reply_error(rpc, refusal, self._schema.prefixes))
 
     # --- Notifications ---
 

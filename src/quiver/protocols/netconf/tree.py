@@ -34,11 +34,6 @@ class Branch:
     children: Mapping[str, "Value"]
     _cooked: ObjectValue | None = field(default=None, repr=False)
 
-    def leaf(self, name: str) -> str | None:
-        """Canonical text of a leaf of the same module, or None where it was not set."""
-        value = self.children.get(f"{self.node.tag.rpartition('}')[0]}}}{name}")
-        return value if isinstance(value, str) else None
-
 
 @dataclass(slots=True, eq=False)
 class Entries:

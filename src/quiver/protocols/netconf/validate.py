@@ -12,8 +12,8 @@ from typing import Any, Final
 from yangson.datatype import LeafrefType
 from yangson.exceptions import YangsonException
 from yangson.instance import RootNode
+from yangson.instvalue import ObjectValue
 
-from quiver.domain.errors import ConfigurationError
 from quiver.protocols.netconf.constraints import Constraints
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.paths import VALUE, Path, Step
@@ -45,7 +45,10 @@ class _Place:
     def instance(self) -> Any:  # noqa: ANN401  # yangson's
         if self.parent is None:
             return self.validator.instance(self.root)
-        found = self.parent.instance()[self.member]
+        above = self.parent.instance()
+        if self.member not in above.value:  # a container without presence, in which something is mandatory
+            return above.put_member(self.member, ObjectValue({}, _NO_TIME))
+        found = above[self.member]
         return found if self.index is None else found[self.index]
 
 
@@ -79,7 +82,8 @@ class Validator:
             try:
                 stale = tuple(self._branch(old, new, _Place(self, new, ())))
             except YangsonException as error:
-                raise ConfigurationError(f"YANG: {type(error).__name__}: {error}") from error
+                message = f"a condition of the schema cannot be evaluated: {type(error).__name__}"
+                raise RpcError(Tag.OPERATION_FAILED, message) from error
             if not stale:
                 return new
             for path in stale:
