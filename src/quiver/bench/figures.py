@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.backends.openssl import backend
 
-__all__ = ["RUNS", "Ceiling", "Figure", "Machine", "Report", "latency", "throughput"]
+__all__ = ["RUNS", "Ceiling", "Figure", "Machine", "Report", "latency", "share", "throughput"]
 
 RUNS: Final = 5
 """Runs of each figure and of its ceiling, in turns; the median counts."""
@@ -106,6 +106,21 @@ def latency(name: str, values: Sequence[float], ceiling: str, ceilings: Sequence
     """A time in milliseconds; ratio = ceiling / value."""
     value, limit = statistics.median(values), statistics.median(ceilings)
     return _figure(name, "ms", values, Ceiling(ceiling, _short(limit)), limit / value)
+
+
+def share(name: str, values: Sequence[float], ceiling: str) -> Figure:
+    """A part of what is possible, one value for each case; the mean counts, and `min` is the worst case."""
+    mean = statistics.fmean(values)
+    return Figure(
+        name=name,
+        value=_short(mean),
+        unit="share",
+        ceiling=Ceiling(ceiling, 1.0),
+        ratio=_short(mean),
+        runs=len(values),
+        min=_short(min(values)),
+        max=_short(max(values)),
+    )
 
 
 def _figure(name: str, unit: str, values: Sequence[float], ceiling: Ceiling, ratio: float) -> Figure:

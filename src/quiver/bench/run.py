@@ -13,6 +13,7 @@ from quiver.bench.delivery import measure_delivery
 from quiver.bench.figures import Figure, Machine, Report
 from quiver.bench.progress import Progress
 from quiver.bench.relay import measure_relay
+from quiver.bench.routing import measure_routing
 
 __all__ = ["Group", "measure"]
 
@@ -22,12 +23,14 @@ class Group(enum.Enum):
 
     RELAY = "relay"
     DELIVERY = "delivery"
+    ROUTING = "routing"
     ALL = "all"
 
 
 _GROUPS: Final[dict[Group, Callable[[Path, float, Progress], Awaitable[list[Figure]]]]] = {
     Group.RELAY: measure_relay,
     Group.DELIVERY: measure_delivery,
+    Group.ROUTING: measure_routing,
 }
 
 

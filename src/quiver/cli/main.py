@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from quiver.cli import agent, bench, controller, demo, device, key, pki
+from quiver.cli import agent, bench, controller, demo, device, key, network, pki, simulate
 from quiver.net import log
 
 app = typer.Typer(
@@ -42,7 +42,9 @@ app.add_typer(controller.app)
 app.add_typer(demo.app)
 app.add_typer(device.app)
 app.add_typer(key.app)
+app.add_typer(network.app)
 app.add_typer(pki.app)
+app.command()(simulate.simulate)
 
 
 def run() -> None:
