@@ -9,8 +9,6 @@ import typer
 import uvloop
 
 from quiver.controller.config import read_controller
-from quiver.controller.config_check import check as findings_in
-from quiver.controller.daemon import Listening, run_controller
 from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.net.log import configure
 
@@ -30,6 +28,8 @@ def run(config: Annotated[Path, typer.Argument(help="TOML file of the controller
 
     SIGHUP makes it read the file again and take over agents and demands.
     """
+    from quiver.controller.daemon import run_controller  # with SciPy behind it, which no other command should wait for
+
     try:
         configure(read_controller(config).log.level)
         uvloop.run(run_controller(lambda: read_controller(config), _print_line))
@@ -38,7 +38,7 @@ def run(config: Annotated[Path, typer.Argument(help="TOML file of the controller
         raise typer.Exit(1) from None
 
 
-def _print_line(values: Listening) -> None:
+def _print_line(values: dict[str, str | int | None]) -> None:
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
@@ -52,6 +52,8 @@ def check(
 
     Exit code 1 where something was found.
     """
+    from quiver.controller.config_check import check as findings_in
+
     name: str | None = None
     summary = ""
     try:
