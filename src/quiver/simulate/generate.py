@@ -63,7 +63,7 @@ LOADS: Final = {
     "mesh-145": Load(offered=1.5e6),
     "mesh-1000": Load(offered=2.4e6, cuts=10, darks=5, losses=5),
     "mesh-10000": Load(
-        offered=9e6, hold=2 * 3600, seconds=4 * 3600, step=3600, repair=2 * 3600, cuts=50, darks=25, losses=25
+        offered=6e6, hold=2 * 3600, seconds=4 * 3600, step=3600, repair=2 * 3600, cuts=50, darks=25, losses=25
     ),
 }
 """Of the networks that have traces: so that static shortest paths reject 10 to 40 % of the requests."""
