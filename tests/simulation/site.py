@@ -7,7 +7,7 @@ from quiver.domain import records
 from quiver.domain.collector import DeviceFetch, DeviceGet
 from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.errors import StorageError
-from quiver.domain.events import Event, NumberedEvent
+from quiver.domain.events import Event, LinkDown, NumberedEvent
 from quiver.domain.journal import Alarm
 from quiver.domain.messages import Outcome
 from quiver.domain.network import Network
@@ -135,6 +135,8 @@ class Site:
 
     def _event(self, event: NumberedEvent) -> None:
         self.events.append((self.world.now(), event.body))
+        if isinstance(down := event.body, LinkDown):
+            self.world.after(0.0, lambda: self.transport.hang_up(self.name, down.link))
 
     def _call(self, call: DeviceGet | DeviceFetch) -> None:
         devices, life = self.devices[call.link], self.life

@@ -49,8 +49,8 @@ class PeerTimes(msgspec.Struct, frozen=True):
         age: after which a connection takes no more calls. Less than the server's, which then is never the one to close a
             connection just as a message is on its way.
         idle: after which a connection without calls is closed; less than the server's, likewise.
-        beat: for a beat over a connection that stands.
-        beat_connect: for a beat that has to connect first; for connections to channels likewise.
+        beat: for a beat.
+        channel: to connect along a link.
     """
 
     connect: float = limits.PEER_CONNECT
@@ -58,7 +58,7 @@ class PeerTimes(msgspec.Struct, frozen=True):
     age: float = limits.CONNECTION_AGE / 2
     idle: float = limits.CONNECTION_IDLE / 2
     beat: float = limits.LINK_ANSWER
-    beat_connect: float = limits.LINK_CONNECT
+    channel: float = limits.LINK_CONNECT
 
 
 class _Lane(msgspec.Struct, frozen=True):
@@ -75,18 +75,12 @@ class _Lane(msgspec.Struct, frozen=True):
 
 
 class _Pool:
-    """Connections of one lane that were opened within one age.
-
-    Attributes:
-        calls: under way.
-        proven: whether a call over them was answered.
-    """
+    """Connections of one lane that were opened within one age."""
 
     def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
         self.session: Final = session
         self.born: Final = born
         self.calls = 0
-        self.proven = False
 
 
 class PeerClient:
@@ -170,7 +164,7 @@ class PeerClient:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             reason = _reason(error)
             if beat:
-                await self._discard(lane)  # the next one connects anew, and takes its time for that
+                await self._discard(lane)  # the next one connects anew
         else:
             return _answers(peer, kind, len(items), status, received)
         raise RemoteError(f"{kind} to {peer}: {reason}")  # outside the handler: no chain to the request
@@ -181,10 +175,8 @@ class PeerClient:
         url = URL.build(scheme="https", host=address.host, port=address.port, path=path)
         content = body if len(body) <= _DIRECT else io.BytesIO(body)
         async with (
-            self._session(lane) as pool,
-            pool.session.post(
-                url, data=content, headers=_HEADERS, allow_redirects=False, timeout=self._timeout(lane, pool)
-            ) as answer,
+            self._session(lane) as session,
+            session.post(url, data=content, headers=_HEADERS, allow_redirects=False) as answer,
         ):
             received = bytearray()
             async for chunk in answer.content.iter_any():
@@ -192,19 +184,10 @@ class PeerClient:
                 if len(received) > limits.PEER_BODY:
                     answer.close()
                     break
-            pool.proven = True
             return answer.status, bytes(received)
 
-    def _timeout(self, lane: _Lane, pool: _Pool) -> aiohttp.ClientTimeout:
-        times = self._times
-        if lane.beat:
-            return aiohttp.ClientTimeout(total=times.beat if pool.proven else times.beat_connect)
-        return aiohttp.ClientTimeout(
-            total=times.answer, sock_connect=times.beat_connect if lane.link else times.connect
-        )
-
     @asynccontextmanager
-    async def _session(self, lane: _Lane) -> AsyncIterator[_Pool]:
+    async def _session(self, lane: _Lane) -> AsyncIterator[aiohttp.ClientSession]:
         """The connections of a lane, new ones where the others have become old; closes those that are old and free."""
         now = asyncio.get_running_loop().time()
         pool = self._pools.get(lane)
@@ -214,7 +197,7 @@ class PeerClient:
             pool = self._pools[lane] = _Pool(self._open(lane), now)
         pool.calls += 1
         try:
-            yield pool
+            yield pool.session
         finally:
             pool.calls -= 1
             for old in [old for old in self._retired if not old.calls]:
@@ -228,8 +211,13 @@ class PeerClient:
             local_addr=(self._source, 0) if self._source is not None else None,
             keepalive_timeout=self._times.idle,
         )
+        times = self._times
         return aiohttp.ClientSession(
             connector=connector,
+            timeout=aiohttp.ClientTimeout(
+                total=times.beat if lane.beat else times.answer,
+                sock_connect=times.channel if lane.link else times.connect,
+            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),

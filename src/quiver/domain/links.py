@@ -3,6 +3,9 @@
 A *beat* goes along the link several times a second and is answered at once, without a commit. A link whose beats stay without an
 answer, and from which nothing comes, is down: then nothing that concerns it is sent, and no credit is granted for paths over it.
 What the two agents have to say beside (containers, ciphertexts, meetings) may go on over another way.
+
+How long a silence may be follows from how slow answers were lately: on idle machines a cut is noticed at once, on busy ones a
+link does not come and go. Time in which this process itself stood still does not count.
 """
 
 from collections.abc import Callable, Iterable
@@ -48,6 +51,7 @@ class _Watch(msgspec.Struct, eq=False):
         next_beat: when the next one is due.
         unanswered: when the oldest beat was sent since anything was last heard; None where all is answered.
         doubted: when the silence was noticed first.
+        slowest: the longest silence, of those that ended, which still makes patient; `slow_until` then.
     """
 
     entry: LinkEntry
@@ -56,10 +60,20 @@ class _Watch(msgspec.Struct, eq=False):
     flying: bool = False
     unanswered: float | None = None
     doubted: float | None = None
+    slowest: float = 0.0
+    slow_until: float = 0.0
 
     @property
     def patience(self) -> float:
-        return limits.LINK_FIRST if self.state is LinkState.UNKNOWN else limits.LINK_SILENCE
+        """Seconds that a silence may last: twice the longest lately, within the limits."""
+        if self.state is LinkState.UNKNOWN:
+            return limits.LINK_FIRST
+        return min(max(limits.LINK_SILENCE, 2 * self.slowest), limits.LINK_SILENCE_MOST)
+
+    def ended(self, silence: float, now: float) -> None:
+        """A silence has ended: it was none of the link, unless it was so long that the link was away."""
+        if silence < limits.LINK_SILENCE_MOST and (silence >= self.slowest or now >= self.slow_until):
+            self.slowest, self.slow_until = silence, now + limits.LINK_MEMORY
 
     @property
     def due(self) -> float | None:
@@ -89,6 +103,7 @@ class Links:
         self._changed: Final = changed
         self._watches: Final[dict[str, _Watch]] = {}
         self._origin: Final = clock.now()  # of the grid of times on which all links of this node beat together
+        self._looked = self._origin  # when `review` was called last
         self.changes = 0  # of the states of links, since the start
         self.configure(entries)
 
@@ -132,7 +147,11 @@ class Links:
     def review(self) -> None:
         """Look for silence. It counts when it was seen twice: what arrived while this process stood still is heard first."""
         now = self._clock.now()
+        stood_still = max(0.0, now - self._looked - limits.LINK_BEAT)  # it is due on each moment of the grid
+        self._looked = now
         for watch in list(self._watches.values()):
+            if watch.unanswered is not None:
+                watch.unanswered += stood_still
             if watch.due is None or now < watch.due:
                 continue
             if watch.doubted is None:
@@ -156,6 +175,12 @@ class Links:
             made.append(Message(peer, LinkBeat.kind, 0, header_for(peer), (LinkBeat(link=link),), link))
         return made
 
+    def met(self, neighbour: str) -> None:
+        """A neighbour was met: beat at once, so that both ends know at the same time that the link is up."""
+        for watch in self._watches.values():
+            if watch.entry.neighbour == neighbour and watch.state is not LinkState.UP:
+                watch.next_beat = self._clock.now()
+
     def _after(self, now: float) -> float:
         """The next moment of the grid; the beat after one that was answered late does not wait for it."""
         return self._origin + limits.LINK_BEAT * (1 + int((now - self._origin) / limits.LINK_BEAT + 1e-6))
@@ -165,9 +190,16 @@ class Links:
         watch = self._watches.get(link)
         if watch is None or watch.entry.neighbour != neighbour:
             return False
+        self._end_silence(watch)
         watch.unanswered = self._clock.now() if watch.flying else None
         self._move(watch, LinkSign.HEARD)
         return True
+
+    def _end_silence(self, watch: _Watch) -> None:
+        if watch.unanswered is not None:
+            now = self._clock.now()
+            watch.ended(now - watch.unanswered, now)
+            watch.unanswered = None
 
     def answered(self, link: str, *, known: bool) -> None:
         """The neighbour has answered a beat; `known` says that it knows the link."""
@@ -176,7 +208,7 @@ class Links:
             return
         watch.flying = False
         if known:
-            watch.unanswered = None
+            self._end_silence(watch)
             self._move(watch, LinkSign.HEARD)
 
     def failed(self, link: str) -> None:
@@ -187,7 +219,8 @@ class Links:
     @property
     def due(self) -> float | None:
         """When a beat is to be sent, or silence to be looked at; None where there is no link."""
-        now = self._clock.now()
-        moments = [w.next_beat for w in self._watches.values() if not w.flying or w.next_beat > now]
+        if not self._watches:
+            return None
+        moments = [watch.next_beat for watch in self._watches.values() if not watch.flying]
         moments += [watch.due for watch in self._watches.values() if watch.due is not None]
-        return min(moments, default=None)
+        return min([*moments, self._after(self._clock.now())])

@@ -98,7 +98,7 @@ class Node:
             burn_shared=lambda peer: self.holdings.burn_shared(peer),
             burn_all=lambda: self.holdings.burn_all(self.contacts()),
             number=lambda: self.number,
-            came=lambda _peer: self.paths.grant(repeat=True),  # somebody was met: credit may flow
+            came=self._met,
         )
         peers = {peer.node: peer for peer in _of(Peer, kept)}
         self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
@@ -149,6 +149,11 @@ class Node:
         strangers, self._contacts = self.contacts() - self._contacts, self.contacts()
         for peer in sorted(strangers):  # a new path waits for them
             self.meeting.begin(peer)
+
+    def _met(self, peer: str) -> None:
+        """A node was met: credit may flow."""
+        self.ends.links.met(peer)
+        self.paths.grant(repeat=True)
 
     def _link_changed(self, neighbour: str) -> None:
         """A link to a neighbour is up or down: those before on the paths have to hear of it at once."""
