@@ -39,6 +39,7 @@ class Paths:
     def __init__(self, context: Context, records: Iterable[Record]) -> None:
         self._context: Final = context
         self.sources: Final[dict[str, Source]] = {}
+        self._versions: Final[dict[tuple[str, int], dict[str, Source]]] = {}  # virtual link, path → its versions in sources
         self.relays: Final[dict[str, Relay]] = {}
         self.destinations: Final[dict[str, Destination]] = {}
         self._routes: Final[dict[str, Route]] = {}
@@ -101,6 +102,7 @@ class Paths:
         self._context.entries[key] = entry
         if entry.source == self._context.node:
             self.sources[key] = Source(self._context, entry, route, blocks)
+            self._versions.setdefault(_path_of(entry), {})[key] = self.sources[key]
         elif entry.destination == self._context.node:
             parts = [record for record in records if isinstance(record, Part)]
             self.destinations[key] = Destination(self._context, entry, route, parts, blocks)
@@ -155,6 +157,9 @@ class Paths:
             self.relays[key].burn_all("retired")
         for roles in (self.sources, self.relays, self.destinations):
             roles.pop(key, None)
+        versions = self._versions.get(path := _path_of(self._context.entries[key]), {})
+        if versions.pop(key, None) is not None and not versions:
+            del self._versions[path]
         del self._context.entries[key]
         # The marks stay: should the version come back, its numbers go on. Only very many drive out the oldest.
         gone = [known for known in self._routes if known not in self._context.entries]
@@ -199,10 +204,9 @@ class Paths:
     def review(self) -> None:
         """Notice which versions are to be used now; called in each step, before pad is taken."""
         for source in self.sources.values():
-            others = (other for other in self.sources.values() if _same_path(other.entry, source.entry))
             source.standing.superseded = any(
                 other.entry.version > source.entry.version and other.credit and not other.standing.retiring
-                for other in others
+                for other in self._versions[_path_of(source.entry)].values()
             )
         for source in self.sources.values():
             source.review()
@@ -212,7 +216,7 @@ class Paths:
     def _missing(self, source: Source) -> int:
         """Bytes that the path's buffer lacks, all its versions counted."""
         entry = source.entry
-        of_path = [other for other in self.sources.values() if _same_path(other.entry, entry)]
+        of_path = self._versions[_path_of(entry)].values()
         there = sum(other.ready + other.coming * other.standing.live for other in of_path)
         return max(0, entry.depth - there)
 
@@ -318,5 +322,6 @@ def _beyond(claim: Claim, bound: int) -> Claim:
     return msgspec.structs.replace(claim, need=max(0, claim.need - bound))
 
 
-def _same_path(one: PathEntry, other: PathEntry) -> bool:
-    return (one.virtual_link, one.path) == (other.virtual_link, other.path)
+def _path_of(entry: PathEntry) -> tuple[str, int]:
+    """The path of a version."""
+    return entry.virtual_link, entry.path

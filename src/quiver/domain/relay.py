@@ -98,12 +98,15 @@ class Relay:
             fair: bytes that are this path's share of all pad towards the next node.
             extra: bytes that it may have beyond what is set aside.
         """
+        allowed = self._allowed()
+        if not allowed:
+            return 0  # most entries of a large network's relay, most of the time
         now = self._context.clock.now()
         own = min(self.set_aside + extra, fair) - self._unseen()
         own = min(
             own, self._bucket.left(now), self._context.pads[self._after].available
         )  # one range takes of few segments
-        return max(0, min(self._allowed(), self._top + max(0, own)))
+        return max(0, min(allowed, self._top + max(0, own)))
 
     def promise(self, limit: int) -> None:
         """Credit up to this limit is told to the node before."""
@@ -111,6 +114,8 @@ class Relay:
 
     def _unseen(self) -> int:
         """Bytes below the highest seen that may still be announced: they need pad too."""
+        if not self.sequences:
+            return 0
         base = max(self._route.settled, min((r.start for r in self.sequences.values()), default=self._top))
         seen = sum(r.length for r in self.sequences.values() if r.start >= base)
         return max(0, self._top - base - seen)
