@@ -27,6 +27,7 @@ class ManagedNetwork(Scenery):
 
     def __init__(self, world: World, nodes: int, demands: list[Demand], *, channel=None, **settings):
         self.wanted = demands
+        self.loaded_until = 0.0
         self.permitted: set[frozenset[str]] = set()
         self.entries: dict[str, PathEntry] = {}
         super().__init__(world, nodes, routes=[], **settings)

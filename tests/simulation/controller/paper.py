@@ -181,6 +181,7 @@ class PaperNetwork:
         self.entries = {}
         self.names = [f"n{number}" for number in range(1 + max(max(edge) for edge in edges))]
         self.ends = {f"l{low}-{high}": (f"n{low}", f"n{high}") for low, high in edges}
+        self._between = {frozenset(ends): link for link, ends in self.ends.items()}
         self.silent: set[str] = set()  # links along which nothing is heard
         self.dark: set[str] = set()  # links that make no key
         self.made = dict.fromkeys(self.ends, 0.0)
@@ -222,7 +223,7 @@ class PaperNetwork:
         )
 
     def between(self, one: str, other: str) -> str:
-        return next(link for link, ends in self.ends.items() if set(ends) == {one, other})
+        return self._between[frozenset((one, other))]
 
     def pad(self, node: str, link: str) -> float:
         return self._pads[node, link]

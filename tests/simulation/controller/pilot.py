@@ -1,5 +1,6 @@
 """The controller's process in the simulation: its database, its sessions over a channel that loses and delays, its deaths."""
 
+from quiver.domain import limits
 from quiver.domain.events import NumberedEvent
 from quiver.domain.sdn.controller import Controller
 from quiver.domain.sdn.memory import decode, encode
@@ -54,7 +55,8 @@ class Pilot:
             self.rows = {name: body for name, body in self.rows.items() if name[0] == Member.kind}
         elif back:
             self.rows = dict(self.saved[max(0, len(self.saved) - 1 - back)]) if self.saved else self.rows
-        self.core = Controller([decode(kind, body) for (kind, _), body in self.rows.items()], self.world)
+        facts = [decode(kind, body) for (kind, _), body in self.rows.items()]
+        self.core = Controller(facts, self.world, self.world.random.randint(0, limits.TERM_SALT))
         self.life += 1
         self._wake_at = float("inf")
         self._wake(0.0)

@@ -24,13 +24,15 @@ def ring(seed: int = 1, *, depth: int = 0, edges=RING, paths: int = 1, excluded=
     return network
 
 
-def load(network: ManagedNetwork, seconds: float, every: float = 0.1) -> None:
+def load(network: ManagedNetwork, seconds: float, every: float = 0.2) -> None:
+    network.loaded_until = network.world.now() + seconds
     for turn in range(int(seconds / every)):
         network.world.after(turn * every, lambda: network.load.ask("sae-n0-0", "sae-n3-0"))
 
 
 def failed(network: ManagedNetwork) -> list[str]:
-    network.world.run(12.0)
+    """Requests of the load that got no keys, after its end."""
+    network.world.run(max(0.0, network.loaded_until - network.world.now()) + 2.5)
     return [f"{asked.time:.3f}: {asked.error}" for asked in network.load.asked if not asked.keys]
 
 
@@ -48,10 +50,10 @@ def credit_at(
 
 
 @pytest.mark.parametrize("depth", [0, 16 * 1024])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_cut_is_over_within_a_second_and_no_request_fails(seed: int, depth: int) -> None:
     network = ring(seed, depth=depth)
-    load(network, 8.0)
+    load(network, 6.0)
     network.world.run(2.0)
     cut = network.routes()["v"][1:3]
     network.cut_link(network.between(*cut))
@@ -64,10 +66,10 @@ def test_a_cut_is_over_within_a_second_and_no_request_fails(seed: int, depth: in
     assert not check(network)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_dead_relay_is_left_within_three_seconds_and_no_request_fails(seed: int) -> None:
     network = ring(seed)
-    load(network, 8.0)
+    load(network, 6.0)
     network.world.run(2.0)
     relay = network.routes()["v"][1]
     network.sites[relay].crash()
@@ -83,11 +85,12 @@ def test_a_quantum_channel_that_is_cut_alone_is_left_when_its_pad_runs_low() -> 
     network = ring(stock=60_000)
     cut = network.routes()["v"][1:3]
     network.cut_link(network.between(*cut), whole=False)
-    network.world.run(10.0)
+    load(network, 5.0, every=1.0)
+    network.world.run(5.0)
     assert set(cut) <= set(network.routes()["v"])  # stored pad is used first
-    for turn in range(400):
-        network.world.after(turn * 0.05, lambda: network.load.ask("sae-n0-0", "sae-n3-0", 10, 512))
-    network.world.run(25.0)
+    for turn in range(120):
+        network.world.after(turn * 0.1, lambda: network.load.ask("sae-n0-0", "sae-n3-0", 1, 8192))
+    network.world.run(16.0)
     assert not set(cut) <= set(network.routes()["v"])
     assert network.pilot.told("rerouted")[0].about["cause"] in ("device-fault", "pad-low")
     assert not failed(network)
@@ -166,7 +169,7 @@ def test_a_permitted_pair_that_asks_for_keys_gets_its_virtual_links_on_the_fly()
 
 def test_without_its_controller_the_network_works_on_and_a_lost_database_costs_no_path() -> None:
     network = ring()
-    load(network, 12.0)
+    load(network, 10.0)
     before = {name: site.provision.paths for name, site in network.sites.items()}
     network.pilot.crash()
     network.world.run(5.0)

@@ -4,8 +4,8 @@ import pytest
 
 from .run import run_on_paper, run_with_nodes
 
-ON_PAPER = 120
-CHUNK = 10
+ON_PAPER = 200
+CHUNK = 20
 WITH_NODES = 8
 
 

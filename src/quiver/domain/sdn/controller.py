@@ -56,13 +56,15 @@ class Controller:
     Args:
         facts: all records of its database, of any kind.
         clock: monotonic time.
+        salt: a random number from 0 to `limits.TERM_SALT`, so that two controllers that start at the same time, with
+            different databases, do not claim the same term.
 
     Attributes:
         operator: where nodes, demands and drains are entered.
     """
 
-    def __init__(self, facts: Iterable[Fact], clock: Clock) -> None:
-        self._core: Final = Core(facts, clock)
+    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int = 0) -> None:
+        self._core: Final = Core(facts, clock, salt)
         self._provisioning: Final = Provisioning(self._core)
         self._steering: Final = Steering(self._core, self._provisioning)
         self._adoption: Final = Adoption(self._core, self._steering)
@@ -127,8 +129,9 @@ class Controller:
     def _compare(self, node: str, report: NodeReport) -> None:
         """Hold an agent's word against what is known otherwise."""
         core = self._core
+        term = max(core.leader.term, report.term if report.term <= core.leader.term + limits.AHEAD else 0)
         for mark in report.marks:
-            if not core.memory.seen(mark.virtual_link, mark.path, mark.version):
+            if not core.memory.seen(mark.virtual_link, mark.path, mark.version, term):
                 core.distrust(node, "its report names a version far above all others")
         for path in report.paths:
             version = core.versions.get(path.key)
@@ -229,21 +232,23 @@ class Controller:
                 self._orders.append(order)
 
     def _lead(self, now: float) -> None:
+        """Claim a term, end a doubt, and open the way for edits when agents are stamped and read."""
         core, leader = self._core, self._core.leader
-        doubted = leader.phase is Phase.DOUBTING
-        heard = sum(core.hears(node) and core.knowledge.view(node).report is not None for node in core.sessions)
-        read_at = {node: core.knowledge.view(node).heard_at or 0.0 for node in core.connected()}
-        if leader.gathered(heard, len(core.sessions), now) or leader.step(read_at, now):
+        if leader.edits and self._opened:
+            return
+        heard = {node: core.knowledge.view(node).heard_at for node in core.connected()}
+        read_at = {node: at for node, at in heard.items() if at is not None}
+        if leader.gathered(len(read_at), len(core.sessions), now) or leader.step(read_at, now):
             self._led_at, self._opened = now, False
             for session in core.sessions.values():
                 session.stamp_again()
-        if leader.phase is Phase.DOUBTING and not doubted:
-            for session in core.sessions.values():
-                session.want_read(now, 0.0)
+        if leader.phase is Phase.DOUBTING:
+            for node, at in read_at.items():
+                if at < leader.since:  # does it confirm the term?
+                    core.sessions[node].want_read(now, 0.0)
         if leader.edits and not self._opened:
-            read = all(
-                core.ready(node) for node in core.connected()
-            )  # others are stamped and read first when they come
+            # Those that are not connected are stamped and read first when they come.
+            read = all(core.ready(node) for node in core.connected())
             self._opened = read or now >= self._led_at + limits.ADOPT_TIME
             core.stale = core.stale or self._opened
 

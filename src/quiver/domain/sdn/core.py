@@ -23,13 +23,14 @@ class Core:
     Args:
         facts: all records of its database, of any kind.
         clock: monotonic time.
+        salt: of its terms.
     """
 
-    def __init__(self, facts: Iterable[Fact], clock: Clock) -> None:
+    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int) -> None:
         self.clock: Final = clock
         self.memory: Final = Memory(facts)
         self.notices: Final = Notices()
-        self.leader: Final = Leader(self.memory, self.notices, clock.now())
+        self.leader: Final = Leader(self.memory, self.notices, clock.now(), salt)
         self.knowledge: Final = Knowledge()
         self.topology: Final = Topology(self.knowledge, self.memory)
         self.demands: Final = Demands(self.memory.demands)

@@ -31,7 +31,7 @@ from quiver.domain.sdn.rates import RateMeter
 __all__ = ["Knowledge", "NodeView", "fault_of"]
 
 R = TypeVar("R")
-FULL: Final = 0.9  # of its level: from there on an end collects little, and the rate of its link says little
+SATED: Final = 0.5  # of its level: where both ends have that much, what is collected follows what is used, not the link
 
 
 class NodeView:
@@ -84,8 +84,8 @@ class NodeView:
     def _measure(self, now: float) -> None:
         for link in self.links.values():
             pad = self.pads.get(link.neighbour)
-            full = pad is not None and min(pad.own, pad.theirs) >= FULL * pad.level
-            self.meters.setdefault(link.id, RateMeter()).count(link.collected, now, held_back=full)
+            sated = pad is not None and min(pad.own, pad.theirs) >= SATED * pad.level
+            self.meters.setdefault(link.id, RateMeter()).count(link.collected, now, held_back=sated)
         for gone in [link for link in self.meters if link not in self.links]:
             del self.meters[gone]
 
@@ -158,7 +158,10 @@ class Knowledge:
 
     def view(self, node: str) -> NodeView:
         """What is known of an agent."""
-        return self._views.setdefault(node, NodeView(node))
+        view = self._views.get(node)
+        if view is None:
+            view = self._views[node] = NodeView(node)
+        return view
 
     def get(self, node: str) -> NodeView | None:
         """What is known of an agent, if anything is."""

@@ -45,23 +45,32 @@ class Leader:
         memory: where claimed terms are remembered.
         notices: what operators are told.
         now: seconds.
+        salt: a random number from 0 to `limits.TERM_SALT`, added to each claim: two controllers with different databases that
+            claim at the same time then claim different terms, and one of them is fenced.
     """
 
-    def __init__(self, memory: Memory, notices: Notices, now: float) -> None:
+    def __init__(self, memory: Memory, notices: Notices, now: float, salt: int) -> None:
+        self._salt: Final = salt
         self._memory: Final = memory
         self._notices: Final = notices
         self.phase = Phase.GATHERING
         self.term = memory.term
         self.forgetful = memory.term == 0
         """Whether agents may hold what this database knows nothing of: it is new, or older than their terms."""
-        self._since = now
+        self.used = 0
+        """Versions up to this number may be in use at agents that were not read, whatever the database knows.
+
+        A forgetful controller begins above it: those before it had lower terms, as every path's source was stamped by them
+        and is read by this one before the path is touched, and no term gives out more than `limits.AHEAD` versions of a path.
+        """
+        self.since = now
         self._accepted = False  # by some agent, since the term was claimed
         self._claims: Final[dict[str, int]] = {}  # node → the highest term that it has shown
         self._doubts: Final[dict[str, int]] = {}  # node → claims of it that nobody confirmed
 
     def _move(self, phase: Phase, now: float) -> None:
         assert phase in PHASE_MOVES[self.phase], f"controller: no way from {self.phase} to {phase}"
-        self.phase, self._since = phase, now
+        self.phase, self.since = phase, now
 
     @property
     def edits(self) -> bool:
@@ -72,7 +81,7 @@ class Leader:
     def due(self) -> float:
         """When the phase may end by itself."""
         waits = {Phase.GATHERING: limits.GATHER_TIME, Phase.DOUBTING: limits.DOUBT_TIME}
-        return self._since + waits.get(self.phase, float("inf"))
+        return self.since + waits.get(self.phase, float("inf"))
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -84,17 +93,20 @@ class Leader:
             expected: agents of the network.
             now: seconds.
         """
-        if self.phase is not Phase.GATHERING or (heard < expected and now < self._since + limits.GATHER_TIME):
+        if self.phase is not Phase.GATHERING or (heard < expected and now < self.since + limits.GATHER_TIME):
             return False
         highest = max(self._claims.values(), default=0)
         self.forgetful = self.forgetful or highest > self._memory.term
+        fresh = heard >= expected and highest == 0  # no controller was ever here
         self._claim(highest, now)
+        self.used = 0 if fresh else self.used
         return True
 
     def _claim(self, above: int, now: float) -> None:
-        self.term = max(self.term, above) + 1
+        self.term = max(self.term, above) + 1 + self._salt
         self._memory.term = self.term
         self._memory.put(Leadership(term=self.term))
+        self.used = self.term * limits.AHEAD if self.forgetful else 0
         self._claims.clear()
         self._accepted = False
         self._move(Phase.LEADING, now)
@@ -136,13 +148,13 @@ class Leader:
                 nothing, and denies nothing.
             now: seconds.
         """
-        if self.phase is not Phase.DOUBTING or now < self._since + limits.DOUBT_TIME:
+        if self.phase is not Phase.DOUBTING or now < self.since + limits.DOUBT_TIME:
             return False
         for node in self._claims:
             self._doubts[node] = self._doubts.get(node, 0) + 1
         others = [at for node, at in read_at.items() if node not in self._claims]
-        if not self._accepted or any(at >= self._since for at in others):
-            self.forgetful = self.forgetful or not self._accepted
+        if not self._accepted or any(at >= self.since for at in others):
+            self.forgetful = True  # whoever had that term may have given out versions
             self._claim(max(self._claims.values(), default=0), now)
             return True
         return False

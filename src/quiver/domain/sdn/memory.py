@@ -67,17 +67,23 @@ class Memory:
         """The highest version of a path that is known to have been given out; 0 where there was none."""
         return self._marks.get((virtual_link, path), 0)
 
-    def next_version(self, virtual_link: str, path: int) -> int:
-        """A version number that was never used, durable with the next changes."""
-        version = self.mark(virtual_link, path) + 1
+    def next_version(self, virtual_link: str, path: int, above: int) -> int:
+        """A version number that was never used, durable with the next changes.
+
+        Args:
+            virtual_link: its name.
+            path: number of the path.
+            above: all numbers up to here may have been used, whatever is known.
+        """
+        version = max(self.mark(virtual_link, path), above) + 1
         self._note(virtual_link, path, version)
         self.put(Mark(virtual_link=virtual_link, path=path, version=version))
         return version
 
-    def seen(self, virtual_link: str, path: int, version: int) -> bool:
-        """An agent knows this version; False where its word is not to be believed, as it is too far ahead."""
+    def seen(self, virtual_link: str, path: int, version: int, term: int) -> bool:
+        """An agent knows this version; False where it is above all that controllers up to a term can have given out."""
         known = self.mark(virtual_link, path)
-        if version - known > limits.AHEAD or version >= limits.MARK_MAX:
+        if version > max(known, term * limits.AHEAD) + limits.AHEAD or version >= limits.MARK_MAX:
             return False
         if version > known:
             self._note(virtual_link, path, version)

@@ -18,6 +18,7 @@ class RateMeter:
         self.idle = False  # the last sample saw nothing
         self._value: int | None = None
         self._then = 0.0
+        self._held_back = False
 
     def count(self, value: int, now: float, *, held_back: bool = False) -> None:
         """The counter was read.
@@ -25,20 +26,23 @@ class RateMeter:
         Args:
             value: its reading.
             now: seconds.
-            held_back: what it counts was stopped for another reason than its source: the time since the last reading
-                says nothing.
+            held_back: what it counts is stopped now for another reason than its source. What came between two readings of which
+                one is held back is the least that the source gives, no more.
         """
-        elapsed = now - self._then
-        if self._value is None or value < self._value or held_back:
-            self._value, self._then = value, now
+        elapsed, least = now - self._then, held_back or self._held_back
+        if self._value is None or value < self._value:
+            self._value, self._then, self._held_back = value, now, held_back
             return
         if elapsed < STEP:
             return
         sample = (value - self._value) / elapsed
+        self._value, self._then, self._held_back = value, now, held_back
+        if least:
+            self.rate = max(self.rate, sample) if self.rate is not None else None
+            return
         weight = 1.0 - math.exp(-elapsed / limits.RATE_LIFE)
         self.rate = sample if self.rate is None else self.rate + weight * (sample - self.rate)
         self.idle = sample == 0.0
-        self._value, self._then = value, now
 
 
 class Penalty:

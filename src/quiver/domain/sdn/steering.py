@@ -241,7 +241,7 @@ class Steering:
         entry = PathEntry(
             virtual_link=path.name,
             path=path.number,
-            version=self._core.memory.next_version(path.name, path.number),
+            version=self._core.memory.next_version(path.name, path.number, self._core.leader.used),
             nodes=nodes,
             depth=demand.depth,
             rate=demand.rate,

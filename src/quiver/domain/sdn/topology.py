@@ -112,6 +112,7 @@ class Topology:
         self._low: Final[set[Pair]] = set()  # node and neighbour towards which its own pad is low
         self.links: Final[dict[str, LinkView]] = {}
         self._hops: Final[dict[Pair, list[str]]] = {}
+        self._verdicts: Final[dict[Pair, Verdict]] = {}  # of hops in one direction, as far as somebody asked
         self.generation = 0  # grows whenever a hop's condition may have changed
 
     def refresh(self, now: float) -> None:
@@ -130,6 +131,7 @@ class Topology:
         for gone in [link for link in self._flaps if link not in self.links]:
             del self._flaps[gone], self._states[gone]
         self._watch_pads()
+        self._verdicts.clear()
         self.generation += 1
 
     def _join(
@@ -180,6 +182,12 @@ class Topology:
 
     def hop(self, node: str, after: str) -> Verdict:
         """What the hop from one node to the next is good for."""
+        verdict = self._verdicts.get((node, after))
+        if verdict is None:
+            verdict = self._verdicts[node, after] = self._judge(node, after)
+        return verdict
+
+    def _judge(self, node: str, after: str) -> Verdict:
         links = self.links_between(node, after)
         where = f"{node} to {after}"
         if not links:
