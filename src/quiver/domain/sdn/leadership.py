@@ -93,7 +93,7 @@ class Leader:
             expected: agents of the network.
             now: seconds.
         """
-        if self.phase is not Phase.GATHERING or (heard < expected and now < self.since + limits.GATHER_TIME):
+        if self.phase is not Phase.GATHERING or (heard < max(expected, 1) and now < self.since + limits.GATHER_TIME):
             return False
         highest = max(self._claims.values(), default=0)
         self.forgetful = self.forgetful or highest > self._memory.term
