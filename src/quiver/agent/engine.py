@@ -118,6 +118,7 @@ class Engine:
         self._excluded = excluded
         self._provision = provision or Provision()
         self._network = compose(policy, self._provision, excluded)
+        self._checked: tuple[Provision, Network] | None = None  # what `check` has found possible last
         self._mac_key: Final = mac_key
         self._database: Final = database
         self._peers: Final = peers
@@ -189,7 +190,7 @@ class Engine:
         async with self._changing:
             barred = self._excluded if excluded is None else excluded
             await self._take_over(compose(policy, self._provision, barred))
-            self._policy, self._excluded = policy, barred
+            self._policy, self._excluded, self._checked = policy, barred, None
             if devices is not None:
                 self._devices.configure(devices)
 
@@ -201,7 +202,10 @@ class Engine:
             StorageError: there is no node now.
         """
         async with self._changing:
-            await self._take_over(compose(self._policy, provision, self._excluded))
+            checked, self._checked = self._checked, None
+            if checked is None or checked[0] is not provision:
+                checked = provision, compose(self._policy, provision, self._excluded)
+            await self._take_over(checked[1])
             self._provision = provision
 
     def check(self, provision: Provision) -> None:
@@ -211,7 +215,9 @@ class Engine:
             ConfigurationError: it would not.
             StorageError: there is no node now.
         """
-        self.node.check(compose(self._policy, provision, self._excluded))
+        network = compose(self._policy, provision, self._excluded)
+        self.node.check(network)
+        self._checked = provision, network
 
     async def _take_over(self, network: Network) -> None:
         done: asyncio.Future[QuiverError | None] = asyncio.get_running_loop().create_future()

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from quiver.agent.management_entries import Edit, EntryKind, Place, changed, document_of, edits_of, entry_of, read_entry
@@ -70,11 +71,17 @@ class Running:
         self._one: Final = asyncio.Lock()  # one change at a time, whoever asks for it
         self._engine: Works | None = None
         self._tell: Callable[[Provision], None] = lambda _: None
+        self._checked: tuple[tuple[Change, ...], Provision] | None = None  # what `check` has found possible last
         self._entries: Final = self._restored(policy, excluded)
         self.provision = changed(Provision(), list(self._entries.values()))
 
     def work_by(self, engine: Works, tell: Callable[[Provision], None] = lambda _: None) -> None:
-        """Who takes changes from now on, and has what `provision` says; `tell` hears of each change once it holds."""
+        """Who takes changes from now on, and has what `provision` says.
+
+        Args:
+            engine: takes them.
+            tell: hears of each change, of new addresses before the engine does.
+        """
         self._engine, self._tell = engine, tell
 
     @property
@@ -118,7 +125,7 @@ class Running:
             QuiverError: nothing was changed.
         """
         async with self._one:
-            gone = against_policy(self._entries.values(), policy, excluded)
+            gone, self._checked = against_policy(self._entries.values(), policy, excluded), None
             if gone:
                 await self._change(gone, [], _itself("local policy"))
             return bool(gone)
@@ -132,9 +139,11 @@ class Running:
             RpcError: they do not; it names the entry.
         """
         try:
-            self.engine.check(changed(self.provision, edits_of(change.changes)))
+            after = changed(self.provision, edits_of(change.changes))
+            self.engine.check(after)
         except (ConfigurationError, RequestError) as error:
             raise _refusal(error, change.changes) from None
+        self._checked = change.changes, after
 
     async def take(self, change: PendingChange, caller: Caller | None) -> None:
         """As `management_sessions.Take`.
@@ -147,24 +156,38 @@ class Running:
         author = _author(change, caller)
         try:
             async with self._one:
-                await self._change(edits, fallback, author)
+                await self._change(edits, fallback, author, self._found_possible(change))
         except ConfigurationError as error:
             raise _refusal(error, change.changes) from None
         _log.info(
             "configuration changed", user=author.user, role=author.role, cause=author.cause, entries=_named(edits)
         )
 
-    async def _change(self, edits: Sequence[Edit], fallback: Sequence[Edit], author: Author) -> None:
-        before, after = self.provision, changed(self.provision, edits)
-        await self.engine.provision(after)
+    def _found_possible(self, change: PendingChange) -> Provision | None:
+        """What `check` has worked out for this change, if nothing has come between."""
+        checked, self._checked = self._checked, None
+        return checked[1] if checked is not None and checked[0] is change.changes else None
+
+    async def _change(
+        self, edits: Sequence[Edit], fallback: Sequence[Edit], author: Author, after: Provision | None = None
+    ) -> None:
+        before = self.provision
+        after = after or changed(before, edits)
+        # New addresses first: the node calls the nodes of a new path at once, and tries again only half a second later.
+        self._tell(msgspec.structs.replace(before, addresses={**before.addresses, **after.addresses}))
         commit = partial(
             self._database.commit, list(map(entry_of, edits)), author, fallback=list(map(entry_of, fallback))
         )
         try:
-            await asyncio.get_running_loop().run_in_executor(self._worker, commit)
-        except StorageError:
-            with contextlib.suppress(QuiverError):
-                await self.engine.provision(before)
+            await self.engine.provision(after)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._worker, commit)
+            except StorageError:
+                with contextlib.suppress(QuiverError):
+                    await self.engine.provision(before)
+                raise
+        except BaseException:
+            self._tell(before)
             raise
         self.provision = after
         _put(self._entries, edits)
