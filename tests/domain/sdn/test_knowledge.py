@@ -194,6 +194,20 @@ def test_while_pads_are_full_a_counter_says_nothing_about_its_link() -> None:
     assert meter.rate == pytest.approx(100.0)
 
 
+def test_a_link_whose_pads_are_refilled_only_as_they_are_used_is_not_taken_for_a_slow_one() -> None:
+    meter = RateMeter()
+    for second in range(3):  # nobody knows what it could give
+        meter.count(second, float(second), held_back=True)
+    assert meter.rate is None
+    for second in range(3, 6):
+        meter.count(100 * second, float(second))
+    for second in range(6, 60):  # it gives little, as little is used
+        meter.count(600 + second, float(second), held_back=True)
+    assert meter.rate == pytest.approx(100.0, rel=0.1)
+    meter.count(1_659, 60.0, held_back=True)  # and here it gives a thousand at least
+    assert meter.rate == pytest.approx(1_000.0)
+
+
 def test_an_old_sample_weighs_little() -> None:
     meter = RateMeter()
     meter.count(0, 0.0)
