@@ -46,7 +46,9 @@ class PaperAgent:
             session.events.put_nowait((self.run, NumberedEvent(sequence=self.sequence, body=event)))
 
     def links(self) -> list[tuple[str, str]]:
-        return [(link, a if b == self.node else b) for link, (a, b) in self.network.links.items() if self.node in (a, b)]
+        return [
+            (link, a if b == self.node else b) for link, (a, b) in self.network.links.items() if self.node in (a, b)
+        ]
 
     def report(self) -> NodeReport:
         return NodeReport(
@@ -64,9 +66,7 @@ class PaperAgent:
                 )
                 for link, other in self.links()
             ),
-            pads=tuple(
-                PadReport(neighbour=other, own=LEVEL, theirs=LEVEL, level=LEVEL) for _, other in self.links()
-            ),
+            pads=tuple(PadReport(neighbour=other, own=LEVEL, theirs=LEVEL, level=LEVEL) for _, other in self.links()),
             paths=tuple(self._path(entry) for entry in self.entries.values()),
             configured=tuple(self.entries.values()),
             marks=tuple(PathMark(virtual_link=v, path=p, version=n) for (v, p), n in self.marks.items()),

@@ -120,9 +120,7 @@ def test_what_the_file_says_no_operator_changes(lab: Lab, tmp_path: Path) -> Non
         (b"[" * 60_000, "no JSON"),
     ],
 )
-def test_a_wrong_demand_is_refused_with_words_that_help(
-    lab: Lab, tmp_path: Path, body: object, said: str
-) -> None:
+def test_a_wrong_demand_is_refused_with_words_that_help(lab: Lab, tmp_path: Path, body: object, said: str) -> None:
     async def main(found: North) -> None:
         operator = await found.caller()
         answer = await operator.call("POST", "/demands", body)

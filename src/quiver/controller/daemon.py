@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
 
 import structlog
 
@@ -23,7 +22,7 @@ from quiver.controller.resources import Resources
 from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.net import tls
 from quiver.net.metrics_plane import MetricsPlane
-from quiver.net.process import ended, signalled
+from quiver.net.process import HangUp, ended, signalled
 
 __all__ = ["Listening", "run_controller"]
 
@@ -80,7 +79,8 @@ async def run_controller(reread: Callable[[], ControllerConfig], tell: Callable[
                 "metrics_url": metrics.url if metrics is not None else None,
             }
         )
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _HangUp(engine, reread))
+        hang_up = HangUp(partial(_take_over, engine, reread))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await signalled(running)
         _log.info("controller stops", controller=config.controller.id)
 
@@ -93,26 +93,15 @@ def _state_directory(config: ControllerConfig) -> None:
         raise ConfigurationError(f"controller.state: {path}: {error.strerror}") from None
 
 
-class _HangUp:
-    """What SIGHUP does. A configuration that is wrong is logged and changes nothing."""
-
-    def __init__(self, engine: Engine, reread: Callable[[], ControllerConfig]) -> None:
-        self._engine: Final = engine
-        self._reread: Final = reread
-        self._task: asyncio.Task[None] | None = None
-
-    def __call__(self) -> None:
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._take_over())
-
-    async def _take_over(self) -> None:
-        try:
-            config = self._reread()
-            await self._engine.take_over(config.agents, config.wanted())
-        except QuiverError as error:
-            _log.error("configuration not taken over", reason=error.message)
-            return
-        _log.info("configuration taken over", agents=len(config.agents), demands=len(config.demands))
+async def _take_over(engine: Engine, reread: Callable[[], ControllerConfig]) -> None:
+    """A configuration that is wrong is logged and changes nothing."""
+    try:
+        config = reread()
+        await engine.take_over(config.agents, config.wanted())
+    except QuiverError as error:
+        _log.error("configuration not taken over", reason=error.message)
+        return
+    _log.info("configuration taken over", agents=len(config.agents), demands=len(config.demands))
 
 
 def _metrics(config: ControllerConfig, engine: Engine, resources: Resources, feed: LiveFeed) -> MetricsPlane | None:

@@ -2,8 +2,34 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-__all__ = ["ended", "signalled"]
+__all__ = ["HangUp", "ended", "signalled"]
+
+
+class HangUp:
+    """What SIGHUP does: once more after what it does now, where it comes meanwhile, as the files may have changed again.
+
+    Args:
+        act: takes the files over; does not raise.
+    """
+
+    def __init__(self, act: Callable[[], Awaitable[None]]) -> None:
+        self._act: Final = act
+        self._again = False
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        """The signal has come."""
+        self._again = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while self._again:
+            self._again = False
+            await self._act()
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
