@@ -26,6 +26,7 @@ from quiver.net import tls
 from quiver.net.addresses import Address
 from quiver.net.http_server import HttpServer
 from quiver.net.metrics_plane import MetricsPlane
+from quiver.net.process import HangUp, ended, signalled
 from quiver.store.sqlite import SqliteDatabase
 
 __all__ = ["Listening", "run_agent"]
@@ -110,7 +111,7 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
             excluded=config.excluded,
         )
         running = asyncio.create_task(engine.run())
-        stack.push_async_callback(_ended, running)
+        stack.push_async_callback(ended, running)
         peer_plane = HttpServer(
             PeerPlane(engine.receive, nodes),
             plane="peer",
@@ -138,13 +139,13 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
                 **management.listening,
             }
         )
-        hang_up = _HangUp(engine, reread, management, channels, fleet)
+        hang_up = HangUp(_TakeOver(engine, reread, management, channels, fleet))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
-        await _signalled(running)
+        await signalled(running)
         _log.info("agent stops", node=network.node)
 
 
-class _HangUp:
+class _TakeOver:
     """What SIGHUP does. A configuration that is wrong is logged and changes nothing."""
 
     def __init__(
@@ -160,13 +161,8 @@ class _HangUp:
         self._management: Final = management
         self._channels: Final = channels
         self._fleet: Final = fleet
-        self._task: asyncio.Task[None] | None = None
 
-    def __call__(self) -> None:
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._take_over())
-
-    async def _take_over(self) -> None:
+    async def __call__(self) -> None:
         try:
             config = self._reread()
             devices = self._fleet.clients(config)
@@ -187,21 +183,3 @@ def _metrics(config: AgentConfig, engine: Engine) -> MetricsPlane | None:
         return None
     listen = config.metrics.listen
     return MetricsPlane(lambda: figures_of(engine), health=lambda: engine.trouble, host=listen.host, port=listen.port)
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def _signalled(running: "asyncio.Task[None]") -> None:
-    """Until a signal comes, or the engine ends by itself, which is an error."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if running.done():
-        running.result()
