@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,8 +21,12 @@ from quiver.domain.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from quiver.domain.events import CreditLost, Event
+from quiver.domain.messages import LinkBeat, Outcome
 from quiver.domain.network import Directory, LinkEntry, Network, PathEntry
 from quiver.domain.node import Node
+from quiver.domain.provision import Provision
+from quiver.domain.report import DeviceState, LinkState
 from quiver.protocols import peer
 from quiver.qkd.channel import Fibre
 from quiver.qkd.device import DirectDevice
@@ -54,9 +59,10 @@ class Wire:
     def __init__(self, sender: str, engines: dict[str, Engine]):
         self.sender, self.engines = sender, engines
         self.cut: set[str] = set()  # links along which nothing passes
+        self.dropped: list[tuple[str, str]] = []
 
     async def drop(self, receiver, link):
-        """Nothing hangs here."""
+        self.dropped.append((receiver, link))
 
     async def send(self, receiver, kind, header, items, link=""):
         if link in self.cut:
@@ -282,3 +288,133 @@ def test_a_version_number_is_never_used_for_another_route(tmp_path):
             assert await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
 
     run(scenario)
+
+
+# --- links, NETCONF and reports ---------------------------------------------------------------------------------------
+
+
+def test_the_beats_of_a_link_are_answered_while_a_commit_hangs(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, disks):
+            alice, hanging, held = engines["alice"], threading.Event(), threading.Event()
+            commit = disks["alice"].commit
+
+            def slow(writes, audit):
+                held.set()
+                hanging.wait(30)
+                return commit(writes, audit)
+
+            disks["alice"].commit = slow
+            request = asyncio.create_task(alice.ask("sae-a", ["sae-a2"], 1, 256))
+            await until(held.is_set)
+            try:
+                header = engines["bob"].node.header_for("alice")
+                async with asyncio.timeout(10):
+                    _, answers = await alice.receive("bob", "beat", header, [LinkBeat(link="alice-bob")])
+                assert [answer.outcome for answer in answers] == [Outcome.DONE]
+                assert not request.done()
+            finally:
+                disks["alice"].commit = commit
+                hanging.set()
+            assert await request
+
+    run(scenario)
+
+
+def test_calls_along_a_link_are_dropped_when_it_is_down_and_its_credit_is_gone(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            told: list[Event] = []
+            engines["alice"].listen(lambda run, event: told.append(event.body))
+            for engine in engines.values():
+                engine._peers.cut.add("bob-carol")
+            await until(lambda: CreditLost(path=PATH.key) in told)
+            assert _credit(engines["alice"]) == 0
+            await until(lambda: ("carol", "bob-carol") in engines["bob"]._peers.dropped)
+            states = {link.id: link.state for link in engines["bob"].report().links}
+            assert states == {"alice-bob": LinkState.UP, "bob-carol": LinkState.DOWN}
+            for engine in engines.values():
+                engine._peers.cut.clear()
+            await until(lambda: _credit(engines["alice"]) > 0)
+
+    run(scenario)
+
+
+def test_what_came_over_netconf_holds_beside_the_file_until_it_contradicts_it(tmp_path):
+    newer = PathEntry(virtual_link="alice-carol", path=1, version=2, nodes=NAMES, depth=8192)
+    elsewhere = PathEntry(virtual_link="alice-dave", path=1, version=1, nodes=("alice", "dave"))
+
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            alice = engines["alice"]
+            given = Provision(term=7, paths={newer.key: newer}, homes={"sae-z": "carol"})
+            alice.check(given)
+            assert newer.key not in alice.node.paths.sources, "a check changes nothing"
+            await alice.provision(given)
+            assert set(alice.node.paths.sources) == {PATH.key, newer.key}
+            said = alice.report()
+            assert (said.term, said.configured, said.homes["sae-z"]) == (7, (newer,), "carol")
+            with pytest.raises(ConfigurationError, match="no link from alice to dave"):
+                await alice.provision(Provision(term=8, paths={elsewhere.key: elsewhere}))
+            assert alice.report().term == 7
+            other = msgspec.structs.replace(network_of("alice", {"alice-bob": None}), paths=())
+            await alice.reconfigure(other)  # another file: what came over NETCONF stays
+            assert alice.node.network.paths == (newer,)
+            with pytest.raises(ConfigurationError, match="excludes bob"):
+                await alice.reconfigure(other, excluded=frozenset({"bob"}))
+            assert alice.node.network.paths == (newer,)
+
+    run(scenario)
+
+
+def test_an_engine_starts_with_what_came_over_netconf_before(tmp_path):
+    given = Provision(term=3, paths={PATH.key: PATH})
+    network = msgspec.structs.replace(network_of("alice", {"alice-bob": None}), paths=())
+
+    async def scenario():
+        with databases(tmp_path) as disks:
+            engine = Engine(network, bytes(32), disks["alice"], Wire("alice", {}), {}, provision=given)
+            task = asyncio.create_task(engine.run())
+            await until(lambda: engine.trouble is None)
+            assert (engine.report().term, engine.node.network.paths) == (3, (PATH,))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            with pytest.raises(ConfigurationError, match="excludes bob"):
+                Engine(
+                    network,
+                    bytes(32),
+                    disks["alice"],
+                    Wire("alice", {}),
+                    {},
+                    provision=given,
+                    excluded=frozenset({"bob"}),
+                )
+
+    run(scenario)
+
+
+def test_a_link_joins_running_agents_and_leaves_them_again(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as (engines, _):
+            made = link_between("alice", "carol")
+            before = {name: engines[name].node.network for name in ("alice", "carol")}
+            for index, name in enumerate(before):
+                links = (*before[name].links, LinkEntry("alice-carol", _other("alice-carol", name), level=64 * 1024))
+                device = DirectDevice(made.kmes[index], made.profile.dialect)
+                devices = {**engines[name]._devices._devices, "alice-carol": device}
+                await engines[name].reconfigure(msgspec.structs.replace(before[name], links=links), devices)
+            await until(lambda: all(engines[name].node.context.pads.get(other) for name, other in PAIR))
+            await until(lambda: all(engines[name].node.context.pads[other].owned > 0 for name, other in PAIR))
+            assert all(device.device is DeviceState.READY for device in engines["alice"].report().links)
+            for name, network in before.items():
+                devices = {k: v for k, v in engines[name]._devices._devices.items() if k != "alice-carol"}
+                await engines[name].reconfigure(network, devices)
+                assert "alice-carol" not in engines[name]._devices.facts
+            assert [pads.neighbour for pads in engines["alice"].report().pads] == ["bob"]
+            assert await engines["alice"].ask("sae-a", ["sae-c"], 1, 256), "the path over bob carries on"
+            assert sum(engine.restarts for engine in engines.values()) == 0
+
+    run(scenario)
+
+
+PAIR = (("alice", "carol"), ("carol", "alice"))

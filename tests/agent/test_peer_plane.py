@@ -18,7 +18,7 @@ from quiver.agent.peer_client import PeerClient, PeerTimes
 from quiver.agent.peer_plane import PeerPlane, Receive
 from quiver.domain import limits
 from quiver.domain.errors import RemoteError, StorageError
-from quiver.domain.messages import ITEMS, Answer, Ciphertext, Floor, Header, Item, Outcome
+from quiver.domain.messages import ITEMS, Answer, Ciphertext, Floor, Gift, Header, Item, LinkBeat, Outcome
 from quiver.domain.secret import Secret
 from quiver.net import tls
 from quiver.net.http_exchange import HttpAnswer, HttpRequest
@@ -370,5 +370,111 @@ def test_messages_leave_from_the_planes_own_address(network: Network) -> None:
         server.close()
         await server.wait_closed()
         assert sources == ["127.0.0.9"]
+
+    go(main())
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+BEAT = LinkBeat(link="a-b")
+
+
+@contextlib.asynccontextmanager
+async def black_hole() -> AsyncIterator[Address]:
+    """A place that takes connections and never says a word, as behind a cut that nobody announces."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        await reader.read()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    try:
+        yield Address(*server.sockets[0].getsockname())
+    finally:
+        server.close()
+        for writer in held:
+            writer.close()
+
+
+def test_what_concerns_a_link_goes_to_its_channel_and_the_rest_to_the_nodes_own_address(network: Network) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def place(name: str) -> Receive:
+        async def receive(
+            sender: str, kind: str, header: Header, items: tuple[Item, ...]
+        ) -> tuple[Header, list[Answer]]:
+            heard.append((name, kind))
+            return await done(sender, kind, header, items)
+
+        return receive
+
+    async def main() -> None:
+        async with (
+            node(network, "a", PeerPlane(place("own"), NODES)) as own,
+            node(network, "a", PeerPlane(place("channel"), NODES)) as channel,
+            client(network, "b", {"a": own}, channels={"a-b": channel}) as sender,
+        ):
+            await sender.send("a", "floor", OUR_HEADER, [FLOOR])
+            await sender.send("a", "gift", OUR_HEADER, [Gift(segment="70" * 16)], "a-b")
+            await sender.send("a", "beat", OUR_HEADER, [BEAT], "a-b")
+            await sender.send("a", "gift", OUR_HEADER, [Gift(segment="70" * 16)], "a-b-2")  # which has no channel
+
+    go(main())
+    assert heard == [("own", "floor"), ("channel", "gift"), ("channel", "beat"), ("own", "gift")]
+
+
+def test_a_channel_is_the_neighbours_by_its_certificate_whatever_its_address(network: Network) -> None:
+    async def main() -> None:
+        async with (
+            node(network, "b", PeerPlane(done, NODES)) as stranger,
+            client(network, "b", {"a": stranger}, channels={"a-b": stranger}) as sender,
+        ):
+            with pytest.raises(RemoteError, match="wrong name"):
+                await sender.send("a", "beat", OUR_HEADER, [BEAT], "a-b")
+
+    go(main())
+
+
+def test_what_hangs_on_a_dead_channel_holds_nothing_else_up_and_fails_when_the_link_is_given_up(
+    network: Network,
+) -> None:
+    async def main() -> None:
+        async with (
+            node(network, "a", PeerPlane(done, NODES)) as own,
+            black_hole() as channel,
+            client(
+                network, "b", {"a": own}, channels={"a-b": channel}, times=PeerTimes(answer=300, beat=300)
+            ) as sender,
+        ):
+            gift = [Gift(segment="70" * 16)]
+            calls = [asyncio.create_task(sender.send("a", "gift", OUR_HEADER, gift, "a-b")) for _ in range(5)]
+            calls.append(asyncio.create_task(sender.send("a", "beat", OUR_HEADER, [BEAT], "a-b")))
+            await sender.send("a", "floor", OUR_HEADER, [FLOOR])
+            assert not any(call.done() for call in calls)
+            async with asyncio.timeout(30):
+                await sender.drop("a", "a-b")
+                failures = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(failure, RemoteError) for failure in failures), failures
+
+    go(main())
+
+
+def test_a_link_that_is_back_is_reached_anew(network: Network) -> None:
+    async def main() -> None:
+        channels: dict[str, Address] = {}
+        async with (
+            node(network, "a", PeerPlane(done, NODES)) as own,
+            client(network, "b", {"a": own}, channels=channels) as sender,
+        ):
+            async with black_hole() as channel:
+                channels["a-b"] = channel
+                beat = asyncio.create_task(sender.send("a", "beat", OUR_HEADER, [BEAT], "a-b"))
+                await asyncio.sleep(0)
+                await sender.drop("a", "a-b")
+                with pytest.raises(RemoteError):
+                    await beat
+            channels["a-b"] = own
+            assert (await sender.send("a", "beat", OUR_HEADER, [BEAT], "a-b"))[0] == THEIR_HEADER
 
     go(main())

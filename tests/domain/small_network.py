@@ -90,6 +90,7 @@ class SmallNetwork:
         self.sent: list[tuple[str, str, Item]] = []  # sender, receiver and item of every message, in order
         self.sites: dict[str, Site] = {}
         self.cut: set[str] = set()  # links along which nothing passes
+        self.stuck: list[Letter] = []  # sent along them and not given up yet
         for place, name in enumerate(nodes):
             others = [*nodes[max(0, place - 1) : place], *nodes[place + 1 : place + 2]]
             links = tuple(LinkEntry("-".join(sorted((name, other))), other, collect=False) for other in others)
@@ -108,6 +109,10 @@ class SmallNetwork:
         """A node acts, commits, and lets its messages out."""
         site = self.sites[name]
         site.commit()
+        for letter in [letter for letter in self.stuck if letter.sender == name]:
+            if not site.node.ends.links.up(letter.message.link):  # noticed: its connections are dropped
+                self.stuck.remove(letter)
+                self._fail(letter)
         for message in site.node.messages():
             if message.kind == LinkBeat.kind:
                 self._beat(name, message)
@@ -115,7 +120,8 @@ class SmallNetwork:
             site.open.add(message.ticket)
             copy = msgspec.structs.replace(message, items=tuple(_copied(item) for item in message.items))
             self.sent += [(name, message.peer, item) for item in copy.items]
-            self.letters.append(Letter(name, message.peer, site.life, copy))
+            way = self.stuck if message.link in self.cut else self.letters
+            way.append(Letter(name, message.peer, site.life, copy))
 
     def _beat(self, name: str, message: Message) -> None:
         """A link's beat passes at once, unless the link is cut."""

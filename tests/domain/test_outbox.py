@@ -1,7 +1,7 @@
 """The outbox: what must arrive is repeated until it is answered, news is said once, one message of a kind at a time."""
 
 from quiver.domain import limits
-from quiver.domain.messages import Answer, Ciphertext, Gift, Header, Heartbeat, Hello, Inventory, Outcome
+from quiver.domain.messages import Answer, Ciphertext, Floor, Gift, Header, Heartbeat, Hello, Inventory, Outcome
 from quiver.domain.outbox import Outbox
 from quiver.domain.secret import Secret
 
@@ -16,7 +16,10 @@ class Desk:
         self.clock = HandClock()
         self.met = {"b", "c"}
         self.heard: list[tuple[str, Outcome]] = []
-        self.outbox = Outbox(self.clock, lambda peer: Header("i", "r", 1, peer), lambda peer: peer in self.met)
+        self.links = {"b": "a-b", "c": "a-c"}
+        self.outbox = Outbox(
+            self.clock, lambda peer: Header("i", "r", 1, peer), lambda peer: peer in self.met, self.links.get
+        )
 
     def post(self, name: str, peer: str = "b") -> None:
         item = Gift(segment=name)
@@ -159,3 +162,41 @@ def test_a_message_stays_below_half_of_what_a_body_may_have_but_carries_at_least
     (message,) = desk.outbox.messages()
     assert len(message.items) == 1
     assert message.items[0].weight > limits.PEER_BODY // 4
+
+
+def test_what_concerns_a_link_goes_along_it_and_waits_while_there_is_none():
+    desk = Desk()
+    del desk.links["b"]
+    desk.post("1")
+    desk.outbox.tell("b", "heartbeat", Heartbeat())
+    (message,) = desk.outbox.messages()
+    assert (message.kind, message.link) == ("heartbeat", "")
+    assert desk.outbox.due() is None
+    desk.links["b"] = "a-b-2"
+    (message,) = desk.outbox.messages()
+    assert (message.kind, message.link) == ("gift", "a-b-2")
+
+
+def test_what_failed_on_a_dead_link_leaves_at_once_when_the_link_is_back():
+    desk = Desk()
+    desk.post("1")
+    for _ in range(4):
+        (message,) = desk.outbox.messages()
+        desk.outbox.failed(message.ticket)
+        desk.clock.advance(limits.REPEAT_MOST)
+    (message,) = desk.outbox.messages()
+    del desk.links["b"]
+    desk.outbox.failed(message.ticket)
+    desk.links["b"] = "a-b"
+    assert desk.outbox.messages() == []
+    desk.outbox.hasten("b")
+    assert desk.names() == [["1"]]
+
+
+def test_when_no_link_is_left_only_what_concerns_links_is_forgotten():
+    desk = Desk()
+    desk.post("1")
+    desk.post("1", peer="c")
+    desk.outbox.post("b", "x", Floor(key="p", digest="", floor=1, settled=1), lambda answer: None)
+    desk.outbox.forget_links("b")
+    assert sorted((message.peer, message.kind) for message in desk.outbox.messages()) == [("b", "floor"), ("c", "gift")]

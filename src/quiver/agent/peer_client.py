@@ -9,7 +9,7 @@ of their own, so that nothing that hangs can delay them.
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -30,6 +30,8 @@ __all__ = ["PeerAddress", "PeerClient", "PeerTimes"]
 _JSON: Final = "application/json"
 _HEADERS: Final = {"Content-Type": _JSON, "Accept": _JSON, "Accept-Encoding": "identity"}
 _DIRECT: Final = 1 << 20  # bytes; aiohttp writes a longer body piece by piece, so that the loop goes on meanwhile
+Exchanged = tuple[int, bytes]
+"""HTTP status and body of an answer."""
 _SHOWN: Final = 160  # characters of what the other side said
 
 
@@ -108,6 +110,7 @@ class PeerClient:
         self._channels: Final = channels if channels is not None else {}
         self._source: Final = source
         self._times: Final = times or PeerTimes()
+        self._under_way: Final[dict[_Lane, set[asyncio.Task[Exchanged]]]] = {}
         self._pools: Final[dict[_Lane, _Pool]] = {}
         self._retired: Final[list[_Pool]] = []
 
@@ -131,6 +134,8 @@ class PeerClient:
         """A link is down: close the connections that lead along it. Calls over them fail now, not when their time is over."""
         channel = _Lane(peer, link) if link in self._channels else _Lane(peer)
         for lane in (channel, _Lane(peer, link, beat=True)):
+            for call in self._under_way.get(lane, ()):
+                call.cancel()
             await self._discard(lane)
 
     async def _discard(self, lane: _Lane) -> None:
@@ -159,8 +164,9 @@ class PeerClient:
             raise RemoteError(f"{peer} is not in the directory")
         beat = kind == LinkBeat.kind
         lane = _Lane(peer, link if beat or link in self._channels else "", beat)
+        body = wire.encode_message(kind, header, items)
         try:
-            status, received = await self._call(lane, address, kind, wire.encode_message(kind, header, items))
+            status, received = await self._until_dropped(lane, self._call(lane, address, kind, body))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             reason = _reason(error)
             if beat:
@@ -169,7 +175,28 @@ class PeerClient:
             return _answers(peer, kind, len(items), status, received)
         raise RemoteError(f"{kind} to {peer}: {reason}")  # outside the handler: no chain to the request
 
-    async def _call(self, lane: _Lane, address: PeerAddress, kind: str, body: bytes) -> tuple[int, bytes]:
+    async def _until_dropped(self, lane: _Lane, call: Coroutine[None, None, Exchanged]) -> Exchanged:
+        """What a call brings; where `drop` ends it, that the connection was.
+
+        Raises:
+            ConnectionAbortedError: it was dropped.
+        """
+        task = asyncio.create_task(call)
+        under_way = self._under_way.setdefault(lane, set())
+        under_way.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+        finally:
+            under_way.discard(task)
+            if not under_way:
+                self._under_way.pop(lane, None)
+        raise ConnectionAbortedError
+
+    async def _call(self, lane: _Lane, address: PeerAddress, kind: str, body: bytes) -> Exchanged:
         """HTTP status and body of the answer; one byte more than allowed where it is longer."""
         path = wire.PATH.format(kind=kind)
         url = URL.build(scheme="https", host=address.host, port=address.port, path=path)
@@ -265,6 +292,8 @@ def _reason(error: BaseException) -> str:
             return error.os_error.strerror or "no connection"
         case aiohttp.ClientResponseError():
             return "the answer is not HTTP/1.1"
+        case ConnectionAbortedError():
+            return "the link is down"
         case aiohttp.ServerConnectionError() | aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
             return "the connection broke off"
     return type(error).__name__
