@@ -10,6 +10,7 @@ from quiver.domain import limits
 from quiver.domain.errors import StorageError
 from quiver.domain.node import Node
 from quiver.domain.records import Block
+from quiver.domain.report import DeviceState, LinkState
 
 __all__ = ["Figure", "figures_of"]
 
@@ -49,6 +50,10 @@ ABOUT: Final = {
     "requests_served": "requests of SAEs for new keys that got them",
     "requests_refused": "requests of SAEs for new keys that got 503",
     "events": "events of the node in its present run",
+    "link_state": "1 for the state that a QKD link is in: unknown, up or down",
+    "device_state": "1 for what this end's device of a link does: unknown, ready, dry or fault",
+    "link_qber": "quantum bit error ratio of a link, 0 to 1, where its vendor tells it",
+    "device_refusals": "calls that a device has refused or not answered",
     "keys_delivered": "keys that master SAEs were answered with",
     "requests_waiting": "requests of SAEs that wait for pad",
     "containers_open": "containers of keys without an outcome",
@@ -65,6 +70,7 @@ COUNTERS: Final = frozenset(
         "link_check_bytes",
         "pad_burned_bytes",
         "keys_delivered",
+        "device_refusals",
         "requests_served",
         "requests_refused",
         "events",
@@ -88,6 +94,7 @@ def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
         yield "up", 0, {}
         return
     yield "up", 1, {}
+    yield from _links(node)
     yield from _pads(node)
     yield from _paths(node)
     yield "events", node.journal.events.sequence, {}
@@ -97,6 +104,18 @@ def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
     yield "requests_waiting", len(node.delivery.requests), {}
     yield "containers_open", node.delivery.open, {}
     yield "batches_unfetched", len(node.vault.batches), {}
+
+
+def _links(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
+    for link, collector in node.ends.collectors.items():
+        device = node.ends.devices[link]
+        for state in LinkState:
+            yield "link_state", state is node.ends.links.state(link), {"link": link, "state": state.value}
+        for condition in DeviceState:
+            yield "device_state", condition is device.state, {"link": link, "state": condition.value}
+        if device.qber is not None:
+            yield "link_qber", device.qber, {"link": link}
+        yield "device_refusals", collector.refusals, {"link": link}
 
 
 def _pads(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:

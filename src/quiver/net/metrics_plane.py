@@ -21,7 +21,7 @@ from quiver.net.tls import TlsContext
 __all__ = ["LABELS", "MetricsPlane", "Sample"]
 
 PREFIX: Final = "quiver_"
-LABELS: Final = frozenset({"alarm", "cause", "link", "neighbour", "path"})
+LABELS: Final = frozenset({"alarm", "cause", "link", "neighbour", "path", "state"})
 _BODY: Final = 1024  # bytes of a request, which has no body
 _PATHS: Final = ("/metrics", "/health")
 
