@@ -97,6 +97,23 @@ def test_a_new_version_takes_over_and_the_old_ones_ready_blocks_are_used_up_firs
     deliver(net)
 
 
+def test_a_new_version_begins_a_block_as_soon_as_one_is_missing_not_when_the_buffer_is_half_a_block_short():
+    depth = 64 * KIB
+    old = msgspec.structs.replace(DEEP, depth=depth)
+    newer = msgspec.structs.replace(old, version=2)
+    net = row(old)
+    net.beat(5)
+    reconfigure(net, old, newer)
+    net.beat(3)
+    assert not net.node("a").paths.sources[newer.key].primed, "nothing was missing"
+    while ready(net) > depth - 6 * KIB:
+        deliver(net)
+    net.beat()
+    source = net.node("a").paths.sources[newer.key]
+    assert source.primed
+    assert ready(net) + source.ready <= depth + KIB, "and takes no more than was missing"
+
+
 def test_a_version_that_comes_back_is_used_again():
     net = row(DEEP)
     reconfigure(net)

@@ -225,10 +225,19 @@ class Paths:
         for source in self.sources.values():
             if not source.entry.depth or not source.standing.live:
                 continue
-            block = max(limits.BLOCK_MIN, min(limits.BLOCK_MAX, source.entry.depth // 4))
-            while self._missing(source) >= block // 2:
-                if not source.prime(block, limits.BLOCK_MIN):
+            while length := self._next_block(source):
+                if not source.prime(length, limits.BLOCK_MIN):
                     break
+
+    def _next_block(self, source: Source) -> int:
+        """Bytes of the next block for a buffer; 0 where it lacks too little to begin one.
+
+        A version that has proved nothing yet begins with whatever is missing: sooner than its keys are needed.
+        """
+        block, missing = max(limits.BLOCK_MIN, min(limits.BLOCK_MAX, source.entry.depth // 4)), self._missing(source)
+        if not source.primed and not source.open:
+            return min(block, missing) if missing >= limits.BLOCK_MIN else 0
+        return block if missing >= block // 2 else 0
 
     # --- credit ---------------------------------------------------------------------------------------------------
 
@@ -271,7 +280,7 @@ class Paths:
             after = source.entry.after(self._context.node)
             claims.setdefault(after, []).append(source.claim(self._missing(source)))
         for relay in self.relays.values():
-            claims.setdefault(relay.entry.after(self._context.node), []).append(relay.claim())
+            claims.setdefault(relay.after, []).append(relay.claim())
         bound = {key: relay.set_aside for key, relay in self.relays.items()}
         fair: dict[str, int] = {}
         extra: dict[str, int] = {}
@@ -281,9 +290,12 @@ class Paths:
             self.wanted[neighbour] = max(0, needed - owned)
             self.spare[neighbour] = max(0, owned - needed)
             self._watch_level(neighbour, owned)
-            fair.update(divide(owned, own))
-            free = owned - sum(bound.get(claim.key, 0) for claim in own)
-            extra.update(divide(max(0, free), [_beyond(claim, bound.get(claim.key, 0)) for claim in own]))
+            shares = divide(owned, own)
+            fair.update(shares)
+            held = sum(bound.get(claim.key, 0) for claim in own)
+            if held:
+                shares = divide(max(0, owned - held), [_beyond(claim, bound.get(claim.key, 0)) for claim in own])
+            extra.update(shares)
         for key, source in self.sources.items():
             source.share = extra.get(key, 0)
         return fair, extra
