@@ -105,6 +105,8 @@ def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
     """
     reserve = available // 8 if any(claim.priority == 0 for claim in claims) else 0
     shares = dict.fromkeys((claim.key for claim in claims), 0)
+    if available <= 0 or not any(claim.need for claim in claims):
+        return shares
     _fill(shares, [claim for claim in claims if claim.priority > 0], available - reserve)
     spoken_for = sum(shares.values())
     _fill(shares, [claim for claim in claims if claim.priority == 0], available - spoken_for)

@@ -48,9 +48,9 @@ def compose(policy: Network, provision: Provision, excluded: frozenset[str] = fr
     for key, entry in provision.paths.items():
         if key in own and own[key] != entry:
             raise ConfigurationError(f"path {key}: the configuration file holds it with other nodes or figures")
-        barred = sorted(excluded.intersection(entry.nodes))
-        if barred:
-            raise ConfigurationError(f"path {key}: local policy excludes {', '.join(barred)}")
+        if not excluded.isdisjoint(entry.nodes):
+            barred = ", ".join(sorted(excluded.intersection(entry.nodes)))
+            raise ConfigurationError(f"path {key}: local policy excludes {barred}")
     for sae, node in provision.homes.items():
         if policy.directory.homes.get(sae, node) != node:
             raise ConfigurationError(f"SAE {sae}: the configuration file names another home")

@@ -48,7 +48,7 @@ class Relay:
         self.entry: Final = entry
         self._route: Final = route
         self._before: Final = entry.before(context.node)
-        self._after: Final = entry.after(context.node)
+        self.after: Final = entry.after(context.node)  # the next node
         self.sequences: Final = {record.sequence: record for record in relayed}
         self._ciphertexts: Final[dict[int, Secret]] = {}
         self._announced: Final[dict[int, tuple[Piece, ...]]] = {}  # ranges of which the next node has yet to answer
@@ -76,9 +76,9 @@ class Relay:
     def _allowed(self) -> int:
         """The limit that is held; 0 while the next node or the destination is not reached: then the path is not whole."""
         context, held = self._context, self._held
-        if held is None or held.until <= context.clock.now() or not context.linked(self._after):
+        if held is None or held.until <= context.clock.now() or not context.linked(self.after):
             return 0
-        return held.limit if context.met(self._after) and context.met(self.entry.destination) else 0
+        return held.limit if context.met(self.after) and context.met(self.entry.destination) else 0
 
     def claim(self) -> Claim:
         """What this path could use of the pad towards the next node, what is set aside for it included."""
@@ -104,7 +104,7 @@ class Relay:
         now = self._context.clock.now()
         own = min(self.set_aside + extra, fair) - self._unseen()
         own = min(
-            own, self._bucket.left(now), self._context.pads[self._after].available
+            own, self._bucket.left(now), self._context.pads[self.after].available
         )  # one range takes of few segments
         return max(0, min(allowed, self._top + max(0, own)))
 
@@ -135,7 +135,7 @@ class Relay:
         if item.sequence >= self._route.floor + limits.WINDOW or not 0 < item.length <= limits.BLOCK_MAX:
             return Answer(Outcome.REFUSED, "beyond the window")
         promised = max(self._allowed(), self._promises.highest(self._context.clock.now())) if self._allowed() else 0
-        after = self._context.pads.get(self._after)
+        after = self._context.pads.get(self.after)
         if after is None or item.start + item.length > promised or after.available < item.length:
             return Answer(Outcome.NO_CREDIT)
         before = self._context.pads[self._before]
@@ -181,7 +181,7 @@ class Relay:
 
         def answered(answer: Answer) -> None:
             self._announced.pop(record.sequence, None)
-            self._context.told(self._after, pieces, answer.outcome)
+            self._context.told(self.after, pieces, answer.outcome)
             if record.state is not RelayedState.ANNOUNCING:
                 return
             if answer.outcome is Outcome.DONE:
@@ -193,7 +193,7 @@ class Relay:
             else:
                 self._lost(record)
 
-        self._context.outbox.post(self._after, record.id, announcement, answered)
+        self._context.outbox.post(self.after, record.id, announcement, answered)
 
     def _send(self, record: Relayed) -> None:
         record.move(RelayedState.SENDING)
@@ -256,10 +256,10 @@ class Relay:
 
     def tell_floor(self) -> None:
         """Pass the source's marks on, so that what it voided before it came here holds no credit back behind this node."""
-        if self._after != self.entry.destination:  # to which the source speaks itself
+        if self.after != self.entry.destination:  # to which the source speaks itself
             marks = self._route.floor, self._route.settled
             floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=marks[0], settled=marks[1])
-            self._context.outbox.tell(self._after, self.entry.key, floor)
+            self._context.outbox.tell(self.after, self.entry.key, floor)
 
     @property
     def seen(self) -> tuple[int, int]:
@@ -290,9 +290,9 @@ class Relay:
         self._wipe(record.sequence)
         pieces = self._announced.pop(record.sequence, None)
         if pieces is not None:  # nobody hears the answer any more; without this the segment would stay for ever
-            self._context.told(self._after, pieces, None)
+            self._context.told(self.after, pieces, None)
         for peer, kind in (
-            (self._after, Announcement.kind),
+            (self.after, Announcement.kind),
             (self.entry.destination, Ciphertext.kind),
             (self.entry.destination, Lost.kind),
         ):
