@@ -3,6 +3,7 @@
 agent CONFIG      the agent as `quiver agent run` runs it
 devices CONFIG…   the simulated devices of these links
 listener CONFIG   bare listeners with the TLS of this agent's peer and SAE planes: the ceiling of what an agent could answer
+subsystem CONFIG  a bare SSH subsystem: the ceiling of NETCONF over SSH
 
 Each prints one line of JSON once it listens, and ends with its standard input, so that none outlives the benchmark.
 """
@@ -57,6 +58,12 @@ async def _devices(*paths: Path) -> None:
     await asyncio.gather(*(run_link(link, report, stop=stop) for link in links))
 
 
+async def _subsystem(path: Path) -> None:
+    from quiver.bench.netconf import run_subsystem
+
+    await run_subsystem(path, _tell, _stopped())
+
+
 def constant_container(count: int) -> bytes:
     """A Key container of `count` keys of the default size, as an enc_keys or dec_keys request is answered with."""
     entropy = SystemEntropy()
@@ -106,7 +113,12 @@ def _end_with_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-ROLES: Final[dict[str, Callable[..., Any]]] = {"agent": _agent, "devices": _devices, "listener": _listener}
+ROLES: Final[dict[str, Callable[..., Any]]] = {
+    "agent": _agent,
+    "devices": _devices,
+    "listener": _listener,
+    "subsystem": _subsystem,
+}
 
 
 def main(arguments: list[str]) -> int:

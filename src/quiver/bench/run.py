@@ -11,6 +11,7 @@ from typing import Final
 
 from quiver.bench.delivery import measure_delivery
 from quiver.bench.figures import Figure, Machine, Report
+from quiver.bench.netconf import measure_netconf
 from quiver.bench.progress import Progress
 from quiver.bench.relay import measure_relay
 from quiver.bench.routing import measure_routing
@@ -24,6 +25,7 @@ class Group(enum.Enum):
     RELAY = "relay"
     DELIVERY = "delivery"
     ROUTING = "routing"
+    NETCONF = "netconf"
     ALL = "all"
 
 
@@ -31,6 +33,7 @@ _GROUPS: Final[dict[Group, Callable[[Path, float, Progress], Awaitable[list[Figu
     Group.RELAY: measure_relay,
     Group.DELIVERY: measure_delivery,
     Group.ROUTING: measure_routing,
+    Group.NETCONF: measure_netconf,
 }
 
 
