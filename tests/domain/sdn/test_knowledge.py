@@ -111,6 +111,14 @@ def test_a_link_is_down_where_either_end_says_so() -> None:
     assert topology.hop("a", "b").condition is Condition.GOOD
 
 
+def test_a_node_that_tells_of_a_link_that_nobody_knew_is_read_again() -> None:
+    knowledge, topology = known()
+    hear(knowledge, topology, "a", LinkUp(link="ac", neighbour="c"))
+    assert knowledge.view("a").missed
+    knowledge.reported("a", report("a", {"ab": "b", "ac": "c"}, sequence=1), 2.0)
+    assert not knowledge.view("a").missed
+
+
 def test_a_second_link_between_two_nodes_carries_on_alone() -> None:
     knowledge = Knowledge()
     links = {"a": {"ab": "b", "ab2": "b"}, "b": {"ab": "a", "ab2": "a"}}

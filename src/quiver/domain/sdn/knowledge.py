@@ -132,6 +132,8 @@ class NodeView:
     def _link(self, link: str, **changed: object) -> None:
         if link in self.links:
             self.links[link] = replace(self.links[link], **changed)
+        else:  # it has come since the last report: only a new one says what it is
+            self.missed = True
 
     def _pad(self, pad: PadLow | PadHigh) -> None:
         if pad.neighbour in self.pads:
