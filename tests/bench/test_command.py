@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from quiver.cli.main import app
 
 NAMES = {
+    "netconf": {"netconf.edits"},
     "relay": {"relay.collect", "relay.bulk", "relay.latency"},
     "delivery": {
         "delivery.latency.buffered",
