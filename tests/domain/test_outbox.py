@@ -1,7 +1,7 @@
 """The outbox: what must arrive is repeated until it is answered, news is said once, one message of a kind at a time."""
 
 from quiver.domain import limits
-from quiver.domain.messages import Answer, Ciphertext, Floor, Gift, Header, Heartbeat, Hello, Inventory, Outcome
+from quiver.domain.messages import Answer, Ciphertext, Credit, Floor, Gift, Header, Heartbeat, Hello, Inventory, Outcome
 from quiver.domain.outbox import Outbox
 from quiver.domain.secret import Secret
 
@@ -200,3 +200,17 @@ def test_when_no_link_is_left_only_what_concerns_links_is_forgotten():
     desk.outbox.post("b", "x", Floor(key="p", digest="", floor=1, settled=1), lambda answer: None)
     desk.outbox.forget_links("b")
     assert sorted((message.peer, message.kind) for message in desk.outbox.messages()) == [("b", "floor"), ("c", "gift")]
+
+
+def test_news_of_a_path_that_the_other_node_does_not_know_yet_are_said_again_for_a_while():
+    desk = Desk()
+    desk.outbox.tell("b", "p", Credit(key="p", digest="", limit=1, counter=1))
+    pauses = []
+    while message := desk.outbox.messages():
+        desk.outbox.answered(message[0].ticket, [Answer(Outcome.PATH_MISMATCH)])
+        due = desk.outbox.due()
+        if due is not None:
+            pauses.append(round(due - desk.clock.now(), 3))
+            desk.clock.time = due
+    assert pauses == [0.02, 0.04, 0.08, 0.16, 0.32]
+    assert len(desk.outbox) == 0

@@ -122,6 +122,18 @@ def credit_is_kept(scenery: Scenery) -> list[str]:
     return found
 
 
+def half_paths_spend_nothing(scenery: Scenery) -> list[str]:
+    """Of a path version that one of its nodes never heard of, no range is ever announced."""
+    halves = {entry.key for entry in scenery.halves}
+    spent = {
+        (message.sender, item.key)
+        for message in scenery.transport.record
+        for item in message.items
+        if isinstance(item, Announcement) and item.key in halves
+    }
+    return [f"{sender} took pad for {key}, which is not whole" for sender, key in sorted(spent)]
+
+
 LIMITS: Final = SimpleNamespace(**vars(limits))  # as they are written, whatever a test makes of them
 
 

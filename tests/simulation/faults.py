@@ -10,6 +10,8 @@ from quiver.domain import limits
 from quiver.domain.messages import Ciphertext, Item
 from quiver.domain.secret import Secret
 
+from .churn import Churn
+from .devices import LinkDevices
 from .load import Asked
 from .scenery import Scenery
 from .site import Site, Where
@@ -17,7 +19,10 @@ from .world import World
 
 WAIT = 2.0  # seconds that a request waits: a fault that begins within them hurts it too
 AFTERMATH = 4.0  # seconds after a fault: the meeting, a repeat after the longest of the early pauses, and new credit
-KINDS = ("crash", "crash", "crash", "rollback", "dry", "cut", "one-side", "corrupt", "hostile", "reroute", "full")
+KINDS = (
+    *("crash", "crash", "crash", "rollback", "dry", "cut", "link-cut", "link-cut", "one-side", "corrupt", "hostile"),
+    *("reroute", "replace", "half", "full"),
+)
 
 WHOLE = slice(None)
 FIRST_KEY = slice(limits.HASH_KEY, limits.HASH_KEY + 16)  # of a block: what a tag over the ciphertext would not notice
@@ -61,6 +66,9 @@ class Faults:
     rolled_back: str = ""
     _rerouting: bool = False
 
+    def __post_init__(self) -> None:
+        self.churn = Churn(self.world, self.scenery, self)
+
     def draw(self, count: int, seconds: float) -> None:
         """Plan some faults over the time."""
         for _ in range(count):
@@ -94,6 +102,8 @@ class Faults:
             self.roll_back(site, seconds)
         elif kind == "reroute":
             self.reroute()
+        elif kind in ("replace", "half"):
+            (self.churn.replace if kind == "replace" else self.churn.half)()
         elif kind == "hostile":
             self.hostile()
         elif kind == "full":
@@ -113,11 +123,26 @@ class Faults:
             self.note(f"{link.name} hands out wrong bytes", seconds, over(link.ends))
             link.corrupt = True
             self.world.after(seconds, lambda: setattr(link, "corrupt", False))
+        elif kind == "link-cut":
+            self.cut_link(link, seconds)
         elif kind == "cut":
             low, high = random.sample(scenery.names, 2)
             self.note(f"cut between {low} and {high}", seconds, over((low, high)))
             scenery.transport.cut.add(frozenset((low, high)))
             self.world.after(seconds, lambda: scenery.transport.cut.discard(frozenset((low, high))))
+
+    def cut_link(self, link: LinkDevices, seconds: float) -> None:
+        """The quantum channel is dark, and nothing passes that concerns the link; the two nodes go on talking beside."""
+        cut = self.scenery.transport.cut_links
+        self.note(f"{link.name} cut", seconds, over(link.ends))
+        link.up = False
+        cut.add(link.name)
+
+        def heal() -> None:
+            link.up = True
+            cut.discard(link.name)
+
+        self.world.after(seconds, heal)
 
     def roll_back(self, site: Site, seconds: float) -> None:
         """Kill a node and start it from an earlier commit; once in a run."""
@@ -173,10 +198,9 @@ class Faults:
         scenery = self.scenery
         old = self.world.random.choice(scenery.paths)
         new = scenery.reroute(old, route)
-        if new is None or self._rerouting:
+        if new is None or not self.reserve():
             return
         self.note(f"{old.key} rerouted over {new.nodes}", 2.0, lambda route: route in (old.nodes, new.nodes))
-        self._rerouting = True
         both = [*scenery.paths, new]
         later = [entry for entry in both if entry is not old]
         scenery.paths[:] = later
@@ -187,9 +211,18 @@ class Faults:
 
         def end() -> None:
             scenery.configure(later)
-            self._rerouting = False
+            self.release()
 
         self.world.after(2.5, end)
+
+    def reserve(self) -> bool:
+        """Whether paths may be changed now: one change at a time, until `release`."""
+        free, self._rerouting = not self._rerouting, True
+        return free
+
+    def release(self) -> None:
+        """The change of paths is complete."""
+        self._rerouting = False
 
 
 def shifts(relay: str, part: slice) -> Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]]:

@@ -146,6 +146,7 @@ def judge(scenery: Scenery, load: Load, faults: Faults) -> list[str]:
         *checks.answered_keys_are_fetched_once(load, scenery, faults.rolled_back),
         *checks.no_key_leaves(scenery, load),
         *checks.credit_is_kept(scenery),
+        *checks.half_paths_spend_nothing(scenery),
         *checks.tables_are_bounded(scenery),
         *checks.pad_is_accounted_for(scenery),
     ]

@@ -40,6 +40,7 @@ class Scenery:
         rate=None,
         stock=None,
         level=LEVEL,
+        wait=2.0,
         sqlite: Path | None = None,
         **transport,
     ):
@@ -58,6 +59,8 @@ class Scenery:
         chosen = routes if routes is not None else self._routes(nodes)
         self.paths = [self._entry(number, route, depth) for number, route in enumerate(chosen)]
         self.all_paths = list(self.paths)
+        self.halves: list[PathEntry] = []  # versions that one of their nodes never hears of
+        self.wait = wait
         self.level = level
         self.logs: list[MutableMapping[str, Any]] = []  # what the code has logged
         self.sites: dict[str, Site] = {}
@@ -122,7 +125,7 @@ class Scenery:
             links=links,
             paths=tuple(entry for entry in paths if name in entry.nodes),
             directory=self.directory(),
-            wait=2.0,
+            wait=self.wait,
         )
 
     def directory(self) -> Directory:
@@ -150,8 +153,7 @@ class Scenery:
                 continue
             site = self.sites[name]
             site.network = self.network_of(index, paths)
-            if site.up:
-                site.node.reconfigure(site.network)
+            site.hand_in(site.life, lambda driver, network=site.network: driver.node.reconfigure(network))
 
     def close(self) -> None:
         for site in self.sites.values():

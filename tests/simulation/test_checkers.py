@@ -131,10 +131,21 @@ def going_back(stage: Stage) -> None:
     steady(stage)
 
 
+def half(stage: Stage) -> None:
+    """Path versions that one of their nodes never hears of."""
+    stage.run(2.0)
+    stage.faults.note("changes of paths", 60.0, lambda _route: True)
+    for turn in range(4):
+        stage.world.after(3.0 * turn, stage.faults.churn.half)
+    stage.run(12.0)
+    assert stage.scenery.halves
+
+
 CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "effects leave before the commit": (broken.send_early, death_of(2, "before"), "times"),
     "the tag covers the ciphertext": (broken.tag_over_ciphertext, hostile, "has 2 values"),
     "ranges are taken without credit": (broken.no_credit, dry, "credit"),
+    "a path that is not whole takes pad": (broken.no_credit, half, "which is not whole"),
     "a batch id comes again": (broken.few_batch_ids, steady, "has 2 values"),
     "a slave is served twice": (broken.key_given_again, steady, "2 times"),
     "the master is answered before the keys are stored": (broken.answered_unstored, cut_off, "never got"),

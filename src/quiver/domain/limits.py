@@ -33,7 +33,7 @@ PEER_CONNECTIONS: Final = 2  # to one node; every answer is prompt, so two never
 PEER_CONNECT: Final = 3.0  # seconds for TCP and TLS; a node that is down is noticed within CREDIT_LIFE
 PEER_ANSWER: Final = 10.0  # seconds for a whole call; a commit on a slow disk fits in, a dead connection is given up
 REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; doubles
-MEET_PAUSE: Final = 0.02  # seconds until a message that came too early for its receiver is sent again; doubles
+MEET_PAUSE: Final = 0.02  # seconds until a message that came before a meeting or a path's entry is sent again; doubles
 REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
 HEARTBEAT: Final = 1.0  # seconds; rule 2
 

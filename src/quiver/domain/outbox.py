@@ -44,6 +44,12 @@ class _Entry(msgspec.Struct):
     shyness: float = limits.MEET_PAUSE
     flying: bool = False
 
+    def awaits_path(self, answer: Answer) -> bool:
+        """Whether this is news of a path version that may only be on its way to the other node; not for longer than news last."""
+        return (
+            self.on_answer is None and answer.outcome is Outcome.PATH_MISMATCH and self.shyness < limits.HEARTBEAT / 2
+        )
+
 
 class Outbox:
     """All items of one node on their way to others.
@@ -137,14 +143,17 @@ class Outbox:
             entry.flying = False
             if waiting.get(entry.name) is not entry:
                 continue  # cancelled or replaced meanwhile
-            if answer.outcome is Outcome.MEET_FIRST:  # as a rule the other side's half of a meeting is only under way
-                entry.due = self._clock.now() + entry.shyness
-                entry.shyness = min(2 * entry.shyness, limits.REPEAT_MOST)
+            if answer.outcome is Outcome.MEET_FIRST or entry.awaits_path(answer):
+                self._too_early(entry)  # as a rule the other side's half of a meeting, or of a path, is only under way
             elif entry.on_answer is None:
                 del waiting[entry.name]
             else:
                 del waiting[entry.name]
                 entry.on_answer(answer)
+
+    def _too_early(self, entry: _Entry) -> None:
+        entry.due = self._clock.now() + entry.shyness
+        entry.shyness = min(2 * entry.shyness, limits.REPEAT_MOST)
 
     def failed(self, ticket: int) -> None:
         """No answer came; what must arrive is sent again later."""

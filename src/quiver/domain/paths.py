@@ -232,11 +232,12 @@ class Paths:
     def _next_block(self, source: Source) -> int:
         """Bytes of the next block for a buffer; 0 where it lacks too little to begin one.
 
-        A version that has proved nothing yet begins with whatever is missing: sooner than its keys are needed.
+        A version that has proved nothing yet begins at once, with whatever is missing and at least the smallest block: that it
+        works is known before its keys are needed.
         """
         block, missing = max(limits.BLOCK_MIN, min(limits.BLOCK_MAX, source.entry.depth // 4)), self._missing(source)
         if not source.primed and not source.open:
-            return min(block, missing) if missing >= limits.BLOCK_MIN else 0
+            return min(block, max(missing, limits.BLOCK_MIN))
         return block if missing >= block // 2 else 0
 
     # --- credit ---------------------------------------------------------------------------------------------------
