@@ -327,14 +327,14 @@ def test_calls_along_a_link_are_dropped_when_it_is_down_and_its_credit_is_gone(t
             told: list[Event] = []
             engines["alice"].listen(lambda run, event: told.append(event.body))
             for engine in engines.values():
-                engine._peers.cut.add("bob-carol")
+                engine._effects._peers.cut.add("bob-carol")
             await until(lambda: CreditLost(path=PATH.key) in told)
             assert _credit(engines["alice"]) == 0
-            await until(lambda: ("carol", "bob-carol") in engines["bob"]._peers.dropped)
+            await until(lambda: ("carol", "bob-carol") in engines["bob"]._effects._peers.dropped)
             states = {link.id: link.state for link in engines["bob"].report().links}
             assert states == {"alice-bob": LinkState.UP, "bob-carol": LinkState.DOWN}
             for engine in engines.values():
-                engine._peers.cut.clear()
+                engine._effects._peers.cut.clear()
             await until(lambda: _credit(engines["alice"]) > 0)
 
     run(scenario)

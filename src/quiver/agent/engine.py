@@ -7,34 +7,30 @@ does, the node is thrown away: everybody who waits gets 503, and a new one is ma
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-import msgspec
 import structlog
 
 from quiver.agent import trace
 from quiver.agent.device_calls import DeviceCalls
-from quiver.agent.driver import Driver, Edges, Event, Transaction
+from quiver.agent.driver import Driver, Event, Transaction
+from quiver.agent.effects import Effects, Hear
+from quiver.agent.surroundings import Peers, SystemClock, SystemEntropy
 from quiver.domain import limits, records
 from quiver.domain.errors import (
     ConfigurationError,
     LimitError,
     QuiverError,
-    RemoteError,
     StorageError,
     UnavailableError,
 )
-from quiver.domain.events import LinkDown, NumberedEvent
-from quiver.domain.journal import Alarm
 from quiver.domain.messages import Answer, Header, Item, LinkBeat, Outcome
 from quiver.domain.network import Network
 from quiver.domain.node import Node
-from quiver.domain.outbox import Message
 from quiver.domain.provision import Provision, compose
 from quiver.domain.reply import DeliveredKey, Reply
 from quiver.domain.report import NodeReport
@@ -48,43 +44,7 @@ __all__ = ["Engine", "Hear", "SystemClock", "SystemEntropy"]
 T = TypeVar("T")
 
 _log = structlog.get_logger("quiver.agent.engine")
-Hear = Callable[[str, NumberedEvent], None]
-"""Takes the run of the node, which begins anew whenever the node does, and an event of it."""
 _SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks for
-
-
-class Peers(Protocol):
-    """How messages reach other nodes."""
-
-    async def send(
-        self, peer: str, kind: str, header: Header, items: Sequence[Item], link: str = ""
-    ) -> tuple[Header, list[Answer]]:
-        """Send a message, along a link where one is named, and give its answers.
-
-        Raises:
-            RemoteError: none came.
-        """
-        ...
-
-    async def drop(self, peer: str, link: str) -> None:
-        """A link is down: calls along it fail now, not when their time is over."""
-        ...
-
-
-class SystemClock:
-    """The machine's monotonic clock."""
-
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.monotonic()
-
-
-class SystemEntropy:
-    """The operating system's random numbers."""
-
-    def draw(self, count: int) -> bytes:
-        """`count` fresh random bytes."""
-        return os.urandom(count)
 
 
 class Engine:
@@ -121,7 +81,6 @@ class Engine:
         self._checked: tuple[Provision, Network] | None = None  # what `check` has found possible last
         self._mac_key: Final = mac_key
         self._database: Final = database
-        self._peers: Final = peers
         self._devices: Final = DeviceCalls(devices, self._put)
         self._worker: Final = ThreadPoolExecutor(1, "key-database")
         self._driver: Driver | None = None
@@ -129,11 +88,10 @@ class Engine:
         self._inbox: list[Event] = []
         self._wake: Final = asyncio.Event()
         self._waiting: Final[set[asyncio.Future[object]]] = set()
-        self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._tracing: Final = _log.is_enabled_for(logging.DEBUG)
         self._changing: Final = asyncio.Lock()  # neither of two changes may be made from what the other replaces
-        self._hearers: Final[list[Hear]] = []
-        self.alarms: Final[dict[str, int]] = {}
+        self._effects: Final = Effects(policy.node, peers, self._devices, self._put, self._watch)
+        self.alarms: Final = self._effects.alarms
         self.commits = 0
         self.restarts = 0
 
@@ -169,8 +127,7 @@ class Engine:
         Returns:
             What ends it.
         """
-        self._hearers.append(hear)
-        return lambda: self._hearers.remove(hear)
+        return self._effects.listen(hear)
 
     async def reconfigure(
         self, policy: Network, devices: Mapping[str, Device] | None = None, *, excluded: frozenset[str] | None = None
@@ -257,20 +214,23 @@ class Engine:
 
     def _hear(self, sender: str, header: Header, items: Sequence[Item]) -> tuple[Header, list[Answer]]:
         """Beats of links are answered outside of turns: a commit that takes long does not make a link look dead."""
-        if self._driver is None:
+        heard: list[tuple[Header, list[Answer]]] = []
+        self._watch(lambda driver: heard.append(driver.hear(sender, header, items)), None)
+        if not heard:
             raise StorageError("the key database of this KME cannot be used now")
-        return self._watching(self._driver, lambda driver: driver.hear(sender, header, items))
+        if any(answer.outcome is Outcome.MEET_FIRST for answer in heard[0][1]):
+            self._wake.set()  # a meeting is due
+        return heard[0]
 
-    def _watching(
-        self, driver: Driver, event: Callable[[Driver], tuple[Header, list[Answer]]]
-    ) -> tuple[Header, list[Answer]]:
-        """Hand in what needs a turn only where a link changes its state by it, or somebody has to be met."""
-        before = driver.node.ends.links.changes
-        header, answers = event(driver)
-        changed = driver.node.ends.links.changes != before
-        if changed or any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+    def _watch(self, event: Event, life: int | None) -> None:
+        """As `_put`, at once, for what is soft state of links: it needs a turn only where a link changes its state by it."""
+        if self._driver is None or life not in (self._life, None):
+            return
+        links = self._driver.node.ends.links
+        before = links.changes
+        event(self._driver)
+        if links.changes != before:
             self._wake.set()
-        return header, answers
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
         """New keys, as `Node.ask`.
@@ -344,9 +304,7 @@ class Engine:
                     await asyncio.sleep(limits.REPEAT_FIRST)
         finally:
             await self._devices.stop()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._effects.stop()
             self._lose(UnavailableError("this KME stops"))
             self._worker.shutdown()
 
@@ -362,14 +320,7 @@ class Engine:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, limits.REPEAT_MOST)
         node = Node(self._network, self._mac_key, kept, number, SystemClock(), SystemEntropy())
-        life = self._life
-        edges = Edges(
-            lambda message: self._start(self._send(message, life)),
-            lambda call: self._start(self._devices.call(call, life)),
-            self._alarm,
-            lambda event: self._tell(node.run, event),
-        )
-        self._driver = Driver(node, edges)
+        self._driver = Driver(node, self._effects.edges(node.run, self._life))
         for link, facts in self._devices.facts.items():
             node.ends.facts(link, facts)
         _log.info("node started", node=self._network.node, commit=number, records=len(kept))
@@ -422,58 +373,6 @@ class Engine:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(type(error)(error.message))
-
-    # --- effects --------------------------------------------------------------------------------------------------
-
-    def _start(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, message: Message, life: int) -> None:
-        if self._tracing and message.kind != LinkBeat.kind:
-            trace.log_sent(self._network.node, message.peer, message.kind, message.items)
-        try:
-            header, answers = await self._peers.send(
-                message.peer, message.kind, message.header, message.items, message.link
-            )
-        except RemoteError as error:
-            if message.kind != LinkBeat.kind:
-                _log.debug("no answer", peer=message.peer, kind=message.kind, reason=error.message)
-            self._put(lambda driver: driver.failed(message), life)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the node must not wait for this answer for good
-            _log.error("message not sent", peer=message.peer, kind=message.kind, exception=place_of(error))
-            self._put(lambda driver: driver.failed(message), life)
-        else:
-            self._hear_answer(message, header, answers, life)
-
-    def _hear_answer(self, message: Message, header: Header, answers: list[Answer], life: int) -> None:
-        """Another node has answered; to a beat as a rule only that it is there, which needs no turn."""
-
-        def event(driver: Driver) -> tuple[Header, list[Answer]]:
-            driver.answered(message, header, answers)
-            return header, answers
-
-        plain = message.kind == LinkBeat.kind and all(answer.outcome is Outcome.DONE for answer in answers)
-        if plain and self._driver is not None and life == self._life:
-            self._watching(self._driver, event)
-        else:
-            self._put(event, life)
-
-    def _tell(self, run: str, event: NumberedEvent) -> None:
-        facts = msgspec.to_builtins(event.body)
-        _log.info("node event", what=facts.pop("event"), number=event.sequence, about=facts)
-        for hear in list(self._hearers):
-            hear(run, event)
-        if isinstance(event.body, LinkDown):
-            self._start(self._peers.drop(event.body.neighbour, event.body.link))
-
-    def _alarm(self, alarm: Alarm) -> None:
-        self.alarms[alarm.name] = self.alarms.get(alarm.name, 0) + 1
-        _log.error("alarm", alarm=alarm.name, **alarm.facts)
 
 
 def _resolve(future: "asyncio.Future[T]", value: T) -> None:
