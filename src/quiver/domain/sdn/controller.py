@@ -58,13 +58,14 @@ class Controller:
         clock: monotonic time.
         salt: a random number from 0 to `limits.TERM_SALT`, so that two controllers that start at the same time, with
             different databases, do not claim the same term.
+        poll: seconds between two reads of an agent, where no event makes one necessary.
 
     Attributes:
         operator: where nodes, demands and drains are entered.
     """
 
-    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int = 0) -> None:
-        self._core: Final = Core(facts, clock, salt)
+    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int = 0, poll: float = limits.POLL_INTERVAL) -> None:
+        self._core: Final = Core(facts, clock, salt, poll)
         self._provisioning: Final = Provisioning(self._core)
         self._steering: Final = Steering(self._core, self._provisioning)
         self._adoption: Final = Adoption(self._core, self._steering)

@@ -24,9 +24,10 @@ class Core:
         facts: all records of its database, of any kind.
         clock: monotonic time.
         salt: of its terms.
+        poll: seconds between two reads of an agent.
     """
 
-    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int) -> None:
+    def __init__(self, facts: Iterable[Fact], clock: Clock, salt: int, poll: float) -> None:
         self.clock: Final = clock
         self.memory: Final = Memory(facts)
         self.notices: Final = Notices()
@@ -37,6 +38,7 @@ class Core:
         self.versions: Final = Versions()
         self.sessions: Final[dict[str, Session]] = {}
         self.stale = True  # the topology is to be put together again
+        self._poll: Final = poll
         self._orders = 0
         for node in self.memory.members:
             self.member(node)
@@ -47,7 +49,7 @@ class Core:
 
     def member(self, node: str) -> Session:
         """The session of a node, which belongs to the network from now on."""
-        return self.sessions.setdefault(node, Session(node, self._number))
+        return self.sessions.setdefault(node, Session(node, self._number, self._poll))
 
     def _number(self) -> int:
         self._orders += 1

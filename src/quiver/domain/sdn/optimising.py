@@ -66,7 +66,7 @@ def solve(work: Work) -> Plan:
     return Plan(
         id=work.id,
         routes={name: allocation.placements[name].routes for name in moves if allocation.placements[name].routes},
-        worthwhile=worthwhile(work.demands, current, allocation.placements),
+        worthwhile=bool(moves) and worthwhile(work.demands, current, allocation.placements),
         served=allocation.served,
         before=sum(placement.rate for placement in current.values()),
     )
@@ -172,7 +172,10 @@ class Optimiser:
     def step(self) -> None:
         """Let the next paths move when those before have."""
         paths = self._steering.paths
-        self._moving.intersection_update(key for key in list(self._moving) if key in paths and paths[key].target)
+        for key in list(self._moving):
+            path = paths.get(key)
+            if path is None or not (path.target or path.coming):
+                self._moving.discard(key)
         while self._moves and len(self._moving) < limits.ALLOCATION_MOVES:
             key, nodes = self._moves.popleft()
             path = paths.get(key)

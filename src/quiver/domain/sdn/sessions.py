@@ -45,11 +45,13 @@ class Session:
     Args:
         node: its id.
         number: draws the next order's number.
+        poll: seconds between two reads that nobody waits for.
     """
 
-    def __init__(self, node: str, number: Callable[[], int]) -> None:
+    def __init__(self, node: str, number: Callable[[], int], poll: float = limits.POLL_INTERVAL) -> None:
         self.node: Final = node
         self._number: Final = number
+        self._poll: Final = poll
         self.stage = Stage.DOWN
         self.entries: Final[dict[str, PathEntry]] = {}  # that it is believed to hold
         self.addresses: Final[dict[str, str]] = {}  # likewise
@@ -166,7 +168,7 @@ class Session:
 
     def reported(self, report: NodeReport, now: float) -> bool:
         """A report has come, and what it says of the configuration is not older than an edit; whether that is so."""
-        self._next_read = now + limits.POLL_INTERVAL
+        self._next_read = now + self._poll
         if self.stage not in (Stage.READING, Stage.READY):
             return False
         if not self._flies(Read) or not self._clean:

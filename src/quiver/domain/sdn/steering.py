@@ -122,9 +122,11 @@ class Steering:
             self._follow(path, path.coming, demand, now)
         self._prime(path, now)
         verdict = self._reason(path, demand, now)
+        if path.coming is not None:
+            return
         if verdict is None:
             path.trouble = None
-        elif path.coming is None:
+        else:
             self._move(path, demand, verdict, now)
 
     # --- the version that is being made ---------------------------------------------------------------------------

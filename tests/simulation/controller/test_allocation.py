@@ -1,0 +1,51 @@
+"""The global allocation in the background: what greedy choices have spoiled is put right, a little at a time."""
+
+from quiver.domain import limits
+from quiver.domain.sdn.demands import Demand
+from tests.simulation.world import World
+
+from .paper import PaperNetwork
+
+# n0 and n1 have a link and a detour over n2; n3 is beyond n0. A link gives 16 kbit/s.
+EDGES = [(0, 1), (0, 2), (1, 2), (0, 3)]
+FIRST = Demand(name="first", source="n0", destination="n1", rate=10_000)
+LATER = Demand(name="later", source="n3", destination="n1", rate=10_000, hops=2)  # only over the link of the first
+
+
+def spoiled() -> PaperNetwork:
+    network = PaperNetwork(World(1), EDGES, [FIRST])
+    network.world.run(3.0)
+    network.pilot.core.operator.demand(LATER)
+    network.world.run(3.0)
+    assert network.routes() == {"first": ("n0", "n1"), "later": ("n3", "n0", "n1")}
+    return network
+
+
+def test_a_path_makes_room_for_one_that_has_no_other_way() -> None:
+    network = spoiled()
+    network.world.run(limits.ALLOCATION_INTERVAL + limits.MOVE_HOLD + 5.0)
+    assert network.routes() == {"first": ("n0", "n2", "n1"), "later": ("n3", "n0", "n1")}
+    assert network.pilot.told("allocated")
+    (moved,) = network.pilot.told("rerouted")
+    assert moved.about["cause"] == "allocation"
+
+
+def test_an_allocation_for_a_network_that_has_changed_meanwhile_is_not_applied() -> None:
+    network = spoiled()
+    solved = network.pilot._solved
+
+    def cut_first(life: int, plan) -> None:
+        network.cut_link("l1-2")
+        network.world.after(1.0, lambda: solved(life, plan))
+
+    network.pilot._solved = cut_first
+    network.world.run(limits.ALLOCATION_INTERVAL + limits.MOVE_HOLD + 5.0)
+    assert network.routes()["first"] == ("n0", "n1")
+    assert not network.pilot.told("allocated")
+
+
+def test_a_network_that_serves_everything_is_left_alone() -> None:
+    network = PaperNetwork(World(1), EDGES, [FIRST])
+    network.world.run(10 * limits.ALLOCATION_INTERVAL)
+    assert not network.pilot.told("rerouted")
+    assert not network.pilot.told("allocated")
