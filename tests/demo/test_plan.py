@@ -1,10 +1,10 @@
 """The network on paper keeps what the demo promises, whatever the seed."""
 
-from itertools import pairwise
-
 import pytest
 
-from quiver.demo.plan import COVERED, Plan, draw_plan, request_sizes
+from quiver.demo.draw import draw_plan
+from quiver.demo.plan import COVERED, Plan, request_sizes
+from quiver.demo.victims import reachable
 from quiver.domain import limits
 from quiver.qkd.profiles import PROFILES
 
@@ -16,17 +16,16 @@ def plan(request: pytest.FixtureRequest) -> Plan:
     return draw_plan(request.param)
 
 
-def reachable(plan: Plan, start: str, goal: str, *, cut: frozenset[str], lost: frozenset[str]) -> bool:
-    """Whether a way is left without some links and nodes."""
-    seen, border = {start}, [start]
+def routes(plan: Plan, source: str, destination: str) -> list[tuple[str, ...]]:
+    """All ways without a circle, the shortest first."""
+    found, border = [], [(source,)]
     while border:
-        node = border.pop()
-        for link in plan.links_at(node):
-            other = link.ends[1 - link.ends.index(node)]
-            if link.id not in cut and other not in seen | lost:
-                seen.add(other)
-                border.append(other)
-    return goal in seen
+        way = border.pop()
+        if way[-1] == destination:
+            found.append(way)
+        else:
+            border += [(*way, node) for node in plan.neighbours(way[-1]) if node not in way]
+    return sorted(found, key=len)
 
 
 def test_the_network_has_the_promised_size_and_vendors(plan: Plan):
@@ -36,44 +35,59 @@ def test_the_network_has_the_promised_size_and_vendors(plan: Plan):
     assert set(plan.vendors) <= set(PROFILES)
 
 
-def test_the_main_pair_has_three_hops_of_three_vendors(plan: Plan):
-    assert plan.main.hops >= 3
-    assert len({plan.link_between(one, other).vendor for one, other in pairwise(plan.main.route)}) >= 3
+def test_the_main_pairs_shortest_way_has_three_hops_of_three_vendors_and_no_other_is_as_short(plan: Plan):
+    shortest, other, *_ = routes(plan, plan.main.source, plan.main.destination)
+    assert len(shortest) - 1 == plan.main.hops == 3
+    assert len(other) > len(shortest)
+    assert len(set(plan.vendors_along(shortest))) == 3
+
+
+def test_each_pairs_hops_are_those_of_its_shortest_way(plan: Plan):
+    for pair in plan.pairs:
+        assert len(routes(plan, pair.source, pair.destination)[0]) - 1 == pair.hops
 
 
 def test_the_other_pairs_go_other_ways_one_of_them_a_single_hop_and_one_without_a_buffer(plan: Plan):
-    routes = [pair.route for pair in plan.pairs]
-    assert len(set(routes)) == len(routes) >= 3
+    ways = [(pair.source, pair.destination) for pair in plan.pairs]
+    assert len(set(ways)) == len(ways) >= 3
     assert any(pair.hops == 1 for pair in plan.pairs[1:])
-    assert any(pair.depth == 0 for pair in plan.pairs[1:])
+    assert any(plan.demand(pair.virtual_link).depth == 0 for pair in plan.pairs[1:])
 
 
 def test_the_unbuffered_pair_has_as_many_hops_as_the_main_one_and_ends_nowhere_the_same(plan: Plan):
-    assert plan.unbuffered.depth == 0
+    assert plan.demand(plan.unbuffered.virtual_link).depth == 0
     assert plan.unbuffered.hops == plan.main.hops
-    assert plan.unbuffered.route[-1] != plan.main.route[-1]
+    assert plan.unbuffered.destination != plan.main.destination
 
 
-def test_each_pair_has_both_directions_over_links_that_exist(plan: Plan):
+def test_each_pair_has_a_demand_in_either_direction_and_none_stands_twice(plan: Plan):
     for pair in plan.pairs:
-        there, back = pair.entries
-        assert there.nodes == back.nodes[::-1]
-        for one, other in pairwise(there.nodes):
-            assert set(plan.link_between(one, other).ends) == {one, other}
-    assert len({entry.key for entry in plan.paths}) == 2 * len(plan.pairs)
+        assert plan.demand(pair.virtual_link).source == pair.source
+        assert plan.demand(pair.virtual_link_back).source == pair.destination
+    assert len({demand.name for demand in plan.demands}) == len(plan.demands)
+
+
+def test_the_node_that_joins_has_two_links_and_a_permitted_partner_far_away(plan: Plan):
+    joining = plan.joining
+    assert joining.id not in plan.nodes
+    assert {end for link in joining.links for end in link.ends} - {joining.id} <= set(plan.nodes)
+    assert len(joining.links) == 2
+    assert plan.homes[joining.pair.slave] == joining.pair.destination
+    assert joining.pair.master not in plan.homes
+    assert joining.pair.hops >= 3
 
 
 def test_no_cut_link_and_no_lost_relay_separates_the_main_pair(plan: Plan):
-    start, *relays, goal = plan.main.route
+    start, *relays, goal = routes(plan, plan.main.source, plan.main.destination)[0]
     for link in plan.links:
-        assert reachable(plan, start, goal, cut=frozenset({link.id}), lost=frozenset())
+        assert reachable(plan, start, goal, cut=[link.id])
     for node in relays:
-        assert reachable(plan, start, goal, cut=frozenset(), lost=frozenset({node}))
+        assert reachable(plan, start, goal, lost=[node])
 
 
 def test_an_sae_of_another_pair_is_at_the_main_slaves_node(plan: Plan):
     others = [sae for pair in plan.pairs[1:] for sae in (pair.master, pair.slave)]
-    assert plan.main.route[-1] in {plan.homes[sae] for sae in others}
+    assert plan.main.destination in {plan.homes[sae] for sae in others}
 
 
 def test_one_seed_is_one_network_and_seeds_differ():
@@ -84,8 +98,9 @@ def test_one_seed_is_one_network_and_seeds_differ():
 @pytest.mark.parametrize("key_bytes", [0, 16_000, 400_000, 4_000_000])
 def test_the_main_buffer_covers_five_seconds_of_the_load(key_bytes: int):
     plan = draw_plan(1, key_bytes=key_bytes)
-    assert plan.main.depth >= COVERED * plan.load_rate
-    assert limits.BLOCK_MIN <= plan.main.depth <= limits.DEPTH_MAX
+    depth = plan.demand(plan.main.virtual_link).depth
+    assert depth >= COVERED * plan.load_rate
+    assert limits.BLOCK_MIN <= depth <= limits.DEPTH_MAX
 
 
 @pytest.mark.parametrize(

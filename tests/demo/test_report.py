@@ -7,16 +7,54 @@ import json
 import pytest
 from rich.console import Console
 
-from quiver.demo.job import JobOptions, JobResult, PadFigures
+from quiver.demo.draw import draw_plan
+from quiver.demo.faults import FaultResult, Move
+from quiver.demo.join import JoinResult
 from quiver.demo.load import Tally
 from quiver.demo.pad import PadSnapshot
-from quiver.demo.plan import draw_plan
 from quiver.demo.report import job_object
+from quiver.demo.results import JobOptions, JobResult, PadFigures
 from quiver.demo.summary import print_job, print_trace
 from quiver.demo.trace import Step
+from quiver.domain.network import PathEntry
 from quiver.net.tls import PeerFacts, PeerNames
 
 PLAN = draw_plan(1)
+TOP = ("ulm", "linz", "wien", "brno")
+ROUND = ("ulm", "linz", "prag", "zlin", "brno")
+ROUTES = {"ulm-brno": TOP, "brno-ulm": TOP[::-1], "prag-brno": ("prag", "zlin", "brno"), "linz-graz": ("linz", "graz")}
+ENTRIES = {
+    demand.name: PathEntry(
+        demand.name,
+        1,
+        1,
+        ROUTES.get(demand.name) or ROUTES[f"{demand.destination}-{demand.source}"][::-1],
+        demand.depth,
+    )
+    for demand in PLAN.demands
+}
+SNAPSHOT = PadSnapshot(
+    allocated=1,
+    ready={entry.key: 1024 for entry in ENTRIES.values()},
+    hash_keys={},
+    under_way=0,
+    collected=1,
+    checks=0,
+    burned={},
+    level={"ulm to linz": 5},
+)
+
+
+def fault(what: str, **changed: object) -> FaultResult:
+    moves = {
+        "main": Move(before=TOP, after=ROUND, noticed=0.31, credit=0.4, ready=0.4567),
+        "unbuffered": Move(before=TOP[::-1], after=ROUND[::-1], noticed=0.31, credit=0.45, ready=0.5),
+    }
+    tallies = {
+        "main": Tally(requested=50, delivered=50, latencies=[0.01, 0.03]),
+        "unbuffered": Tally(requested=4, delivered=4, latencies=[0.02, 0.6]),
+    }
+    return FaultResult(**{"what": what, "moves": moves, "tallies": tallies, **changed})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -24,6 +62,7 @@ def result() -> JobResult:
     return JobResult(
         options=JobOptions(keys=100, size=256, seed=1),
         plan=PLAN,
+        entries=ENTRIES,
         bulk=Tally(requested=100, delivered=100, latencies=[0.01, 0.02], seconds=0.5),
         single=Tally(requested=1, delivered=1, latencies=[0.005]),
         unbuffered=Tally(requested=1, delivered=1, latencies=[0.03]),
@@ -40,16 +79,22 @@ def result() -> JobResult:
             serial=1,
             issuer="CN=ca",
         ),
-        last=PadSnapshot(
-            allocated=1,
-            ready={entry.key: 1024 for entry in PLAN.paths},
-            hash_keys={},
-            under_way=0,
-            collected=1,
-            checks=0,
-            burned={},
-            level={"ulm to linz": 5},
+        calm=SNAPSHOT,
+        cut=fault("linz-wien"),
+        killed=fault("prag"),
+        darkened=fault("wien-brno", stored=500 * 1024),
+        joined=JoinResult(
+            node="bern",
+            links=("bern-ulm", "bern-graz"),
+            listening=2.0,
+            linked=2.6,
+            entered=2.5,
+            requested=2.75,
+            first_key=3.5,
+            route=("bern", *TOP),
+            tally=Tally(requested=10, delivered=10),
         ),
+        last=SNAPSHOT,
         trace=None,
         seconds=12.345,
     )
@@ -77,14 +122,48 @@ def test_the_object_has_every_field_of_the_contract(result: JobResult):
     assert found["keys_per_second"] == 200.0
     assert found["tls"] == {"version": "TLSv1.3", "group": "X25519MLKEM768", "signature": "ML-DSA-65"}
     assert found["pad_bits_per_key_bit_per_hop"] == {"bulk": 1.0123, "single": 1.5, "single_unbuffered": 2.5}
-    assert found["reroute"] is None
-    assert found["node_loss"] is None
     assert "trace" not in found
+
+
+def test_every_fault_has_its_times_routes_and_failed_requests_with_and_without_a_buffer(result: JobResult):
+    found = json.loads(json.dumps(job_object(result)))
+    reroute, loss, dark = found["reroute"], found["node_loss"], found["reroute_quantum_only"]
+    assert (reroute["cut_link"], reroute["seconds"], reroute["failed_requests"]) == ("linz-wien", 0.457, 0)
+    assert (reroute["from"], reroute["to"], reroute["longest_wait_ms"]) == (list(TOP), list(ROUND), 30.0)
+    assert (reroute["unbuffered"]["seconds"], reroute["unbuffered"]["longest_wait_ms"]) == (0.5, 600.0)
+    assert (loss["node"], loss["seconds"], loss["unbuffered"]["failed_requests"]) == ("prag", 0.457, 0)
+    assert (dark["dark_link"], dark["stored_bytes"]) == ("wien-brno", 512_000)
+
+
+def test_a_node_that_joins_is_told_with_its_times_and_its_path(result: JobResult):
+    found = job_object(result)["join"]
+    assert (found["node"], found["links"], found["seconds"]) == ("bern", ["bern-ulm", "bern-graz"], 3.5)
+    assert (found["first_request_seconds"], found["failed_requests"]) == (0.75, 0)
+    assert found["route"] == ["bern", *TOP]
+    assert found["keys"]["delivered"] == 10
+
+
+def test_a_path_that_does_not_move_is_null_and_no_success(result: JobResult):
+    assert result.flawless
+    result.cut = fault("linz-wien", moves={"main": Move(before=TOP)})
+    assert not result.flawless
+    found = job_object(result)["reroute"]
+    assert found["seconds"] is None
+    assert found["to"] is None
+    assert "a path that had to move did not" in shown(result)
+
+
+def test_a_request_that_failed_in_a_fault_is_counted_and_told(result: JobResult):
+    late = Tally(requested=4, delivered=4, failed_requests=1, reasons=["no key for ulm within the time to wait"])
+    result.killed = fault("prag", tallies={**fault("prag").tallies, "unbuffered": late})
+    found = job_object(result)
+    assert found["node_loss"]["unbuffered"]["failed_requests"] == found["failed_requests"] == 1
+    assert "pair unbuffered: no key for ulm within the time to wait" in shown(result)
 
 
 def test_a_pair_counts_all_that_it_got(result: JobResult):
     main = job_object(result)["pairs"][0]
-    assert main["keys"]["delivered"] == 100 + 1 + 2
+    assert main["keys"]["delivered"] == 100 + 1 + 2 + 3 * 50
     assert main["saes"] == [PLAN.main.master, PLAN.main.slave]
 
 
@@ -111,7 +190,12 @@ def test_people_see_path_vendors_cost_latency_and_protection(result: JobResult):
         "30.0 ms",
         "X25519MLKEM768",
         "ML-DSA-65",
-        "103 of 103",
+        "253 of 253",
+        "linz-wien cut",
+        "after 0.46 s",
+        "prag killed",
+        "500 KiB in stock",
+        "bern joins",
     ):
         assert part in text
     assert "each once" in text

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from quiver.agent.trace import ANSWERED, SENT, digest_of
-from quiver.demo.plan import draw_plan
+from quiver.demo.draw import draw_plan
 from quiver.demo.trace import Step, follow, read_events, source_key_ids
 from quiver.domain import key_ids
 from quiver.domain.errors import RemoteError
+from quiver.domain.network import PathEntry
 
 PLAN = draw_plan(1)
-PATH = PLAN.main.entries[0].key
+ROUTE = ("ulm", "linz", "wien", "brno")
+ENTRY = PathEntry(PLAN.main.virtual_link, 1, 1, ROUTE)
+PATH = ENTRY.key
 BATCH = "0123456789abcdef8123456789ab0000"
 KEY_ID = key_ids.key_id(BATCH, 0)
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -49,7 +52,7 @@ def keys(name: str) -> list[str]:
 @pytest.fixture
 def steps(tmp_path: Path) -> list[Step]:
     """One block of 1,024 bytes over three hops; its key took the bytes [600, 648) of it."""
-    logs, route = Logs(), PLAN.main.route
+    logs, route = Logs(), ROUTE
     hops = list(pairwise(route))
     for one, other in hops:  # 64 keys of 32 bytes; the second hop's range lies in two segments
         for name in (one, f"{one}-more"):
@@ -77,11 +80,11 @@ def steps(tmp_path: Path) -> list[Step]:
     }
     logs.say(SENT, route[0], route[-1], "container", container)
     logs.say(ANSWERED, route[-1], route[0], "container", container, outcomes=["stored"])
-    return follow(KEY_ID, PLAN, read_events(logs.write(tmp_path)))
+    return follow(KEY_ID, PLAN, {PATH: ENTRY}, read_events(logs.write(tmp_path)))
 
 
 def test_every_message_of_the_way_is_there_in_order(steps: list[Step]):
-    source, first, second, destination = PLAN.main.route
+    source, first, second, destination = ROUTE
     assert [(step.message, step.sender, step.receiver) for step in steps] == [
         ("segments", source, first),
         ("segments", first, second),
@@ -106,7 +109,7 @@ def test_every_message_of_the_way_is_there_in_order(steps: list[Step]):
 
 def test_the_source_key_ids_are_those_of_the_bytes_that_the_key_used(steps: list[Step]):
     found = {step.segment: step.source_key_ids for step in steps if step.message == "segments"}
-    source, first, second, _ = PLAN.main.route
+    source, first, second, _ = ROUTE
     # The hash key's 32 bytes stand at the range's start, the key's at 600; each range begins at byte 16 of its segment.
     assert found == {
         source: [f"{source}-0", f"{source}-1", f"{source}-19", f"{source}-20"],
@@ -118,7 +121,7 @@ def test_the_source_key_ids_are_those_of_the_bytes_that_the_key_used(steps: list
 
 def test_who_xored_what_and_what_went_straight_to_the_destination_is_said(steps: list[Step]):
     told = [step for step in steps if step.message == "ciphertext"]
-    source, first, second, destination = PLAN.main.route
+    source, first, second, destination = ROUTE
     assert f"{first} XORs its {source}–{first} range with its {first}–{second} range" in told[0].text
     assert f"straight to {destination}" in told[0].text
     assert [step.ciphertext for step in told] == [f"digest of {first}", f"digest of {second}"]
@@ -133,4 +136,4 @@ def test_part_of_a_segment_names_each_key_that_it_touches():
 
 def test_logs_that_do_not_know_the_key_are_an_error(tmp_path: Path):
     with pytest.raises(RemoteError, match="the logs hold no container"):
-        follow(KEY_ID, PLAN, read_events(Logs().write(tmp_path)))
+        follow(KEY_ID, PLAN, {PATH: ENTRY}, read_events(Logs().write(tmp_path)))

@@ -178,8 +178,9 @@ def _directory(config: AgentConfig) -> Iterator[str]:
     for entry in config.paths:
         for node in entry.nodes:
             reasons.setdefault(node, f"path {entry.key}")
-    for sae, node in directory.saes.items():
-        reasons.setdefault(node, f"SAE {sae}")
+    if config.management is None:  # else the controller tells the addresses that its paths need
+        for sae, node in directory.saes.items():
+            reasons.setdefault(node, f"SAE {sae}")
     for node, reason in reasons.items():
         if node not in known:
             yield f"[directory] nodes: {node} has no peer address; {reason} needs it"

@@ -9,9 +9,10 @@ import typer
 import uvloop
 from rich.console import Console
 
-from quiver.demo.job import JobOptions, run_job
+from quiver.demo.job import run_job
 from quiver.demo.network import DemoNetwork
 from quiver.demo.report import job_object, serve_object
+from quiver.demo.results import JobOptions
 from quiver.demo.run import serve, until_signalled
 from quiver.demo.summary import print_job, print_network, print_trace
 from quiver.domain import limits

@@ -1,4 +1,4 @@
-"""The main job of `quiver demo`: each pair of SAEs gets keys, and what that took is measured."""
+"""The main job of `quiver demo`: SAEs get keys, and what that took is measured; then things break, and a node joins."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -8,85 +8,39 @@ from typing import Final
 import msgspec
 
 from quiver.client import KmeClient
+from quiver.demo.draw import draw_plan
+from quiver.demo.faults import FaultResult, Faults
+from quiver.demo.join import join
 from quiver.demo.load import Ledger, Load, Tally
 from quiver.demo.network import DemoNetwork, running_network, state_directory
+from quiver.demo.observer import Observer
 from quiver.demo.pad import PadSnapshot, bits_per_key_bit_and_hop, settled_pad
-from quiver.demo.plan import PairPlan, Plan, draw_plan
+from quiver.demo.plan import PairPlan
+from quiver.demo.results import JobOptions, JobResult, PadFigures
+from quiver.demo.steady import SteadyLoad
 from quiver.demo.trace import Step, follow, read_events
 from quiver.domain.errors import UnavailableError
-from quiver.net.tls import PeerFacts
+from quiver.domain.network import PathEntry
 
-__all__ = ["JobOptions", "JobResult", "PadFigures", "run_job"]
+__all__ = ["run_job"]
 
 _SINGLES: Final = 20  # requests for one key each, with and without a buffer
 _BESIDE: Final = 20  # keys of each pair beside the main one, in either direction
 _BESIDE_BYTES: Final = 4096  # of key in one of their requests; their buffers are small
 
-
-class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do.
-
-    Attributes:
-        keys: on the main pair.
-        size: bits of each key.
-        seed: of the network.
-        trace: whether to follow one key.
-    """
-
-    keys: int
-    size: int
-    seed: int
-    trace: bool = False
-
-
-class PadFigures(msgspec.Struct, kw_only=True):
-    """Link-pad bits per key bit and hop; None where nothing was delivered."""
-
-    bulk: float | None = None
-    single: float | None = None
-    single_unbuffered: float | None = None
-
-
-class JobResult(msgspec.Struct, kw_only=True):
-    """What happened.
-
-    Attributes:
-        options: what was to be done.
-        plan: the network.
-        bulk: the main pair's job.
-        single: single keys from the main pair's filled buffer.
-        unbuffered: single keys over as many hops without one.
-        beside: pair → what the other pairs got, both directions.
-        pad: its cost.
-        tls: what protects the peer plane, from a real connection.
-        last: counters at the end.
-        trace: one key's way, where wanted.
-        seconds: from the start to the end of the last request.
-    """
-
-    options: JobOptions
-    plan: Plan
-    bulk: Tally
-    single: Tally
-    unbuffered: Tally
-    beside: dict[str, Tally]
-    pad: PadFigures
-    tls: PeerFacts
-    last: PadSnapshot
-    trace: list[Step] | None
-    seconds: float = 0.0
-
-    @property
-    def flawless(self) -> bool:
-        """Whether every key that was wanted is at both its SAEs, equal and once."""
-        return all(tally.flawless for tally in (self.bulk, self.single, self.unbuffered, *self.beside.values()))
+_STEADY: Final = {
+    "main": (4096, 5, 0.1),
+    "unbuffered": (256, 1, 0.25),
+}  # pair → bits, keys in a request, seconds between two
+_DRAIN: Final = (65_536, 2, 0.125)  # likewise: 128 KiB each second, to use up what a dark link has stored
+_JOINED_BITS: Final = 256  # of the keys of the node that joins
 
 
 async def run_job(options: JobOptions, say: Callable[[str], None]) -> JobResult:
     """Start the network, do the job, end the network.
 
     Raises:
-        QuiverError: the network does not come up, or breaks.
+        QuiverError: the network does not come up, or breaks where nobody broke it.
     """
     started = perf_counter()
     plan = draw_plan(options.seed, key_bytes=options.keys * options.size // 8)
@@ -94,8 +48,10 @@ async def run_job(options: JobOptions, say: Callable[[str], None]) -> JobResult:
         level = "DEBUG" if options.trace else "INFO"
         network = await stack.enter_async_context(running_network(plan, root, say=say, log_level=level))
         await network.filled()
-        say("the buffers are filled")
-        result = await _Job(network, options, say).run()
+        say("the controller has made a path for each demand, and the buffers are filled")
+        observer = await stack.enter_async_context(Observer(network.files.identities))
+        await observer.watch({node: network.files.places.planes[node]["tls"] for node in plan.nodes})
+        result = await _Job(network, observer, options, say).run()
         result.seconds = perf_counter() - started
     return result
 
@@ -105,20 +61,27 @@ class _Measured(msgspec.Struct):
     figure: float | None
 
 
+class _Broken(msgspec.Struct):
+    cut: FaultResult
+    killed: FaultResult
+    darkened: FaultResult
+
+
 class _Job:
-    def __init__(self, network: DemoNetwork, options: JobOptions, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, network: DemoNetwork, observer: Observer, options: JobOptions, say: Callable[[str], None]
+    ) -> None:
         self._network: Final = network
+        self._observer: Final = observer
         self._plan: Final = network.plan
         self._options: Final = options
         self._say: Final = say
         self._ledger: Final = Ledger()
-        self._entries: Final = {entry.key: entry for entry in self._plan.paths}
-        self._metrics: Final = {node: str(ready["metrics_url"]) for node, ready in network.agents.items()}
 
     async def run(self) -> JobResult:
         """All loads, one after another: what each costs is told from the agents' counters before and after."""
         plan, keys = self._plan, self._options.keys
-        tls = await self._network.peer_tls(plan.main.route[0], plan.main.route[-1])
+        tls = await self._network.peer_tls(plan.main.source, plan.main.destination)
         beside = {pair.name: await self._beside(pair) for pair in plan.pairs}
         self._say(f"{len(beside)} pairs of SAEs have shared some keys in both directions")
         async with AsyncExitStack() as stack:
@@ -130,18 +93,30 @@ class _Job:
             alone = await self._measured(plan.unbuffered, lambda: unbuffered.singles(_SINGLES))
             self._say(f"{_SINGLES} single keys came from the buffer, {_SINGLES} more without one")
             traced = await self._trace(main) if self._options.trace else None
+        calm, entries = await self._settled(), await self._entries()
+        broken = await self._broken()
+        joined = await join(self._network, self._observer, self._ledger, size=_JOINED_BITS, say=self._say)
+        self._say(f"keys flow from {joined.node} to {joined.route[-1]}")
         return JobResult(
             options=self._options,
             plan=plan,
+            entries=entries,
             bulk=bulk.tally,
             single=single.tally,
             unbuffered=alone.tally,
             beside=beside,
             pad=PadFigures(bulk=bulk.figure, single=single.figure, single_unbuffered=alone.figure),
             tls=tls,
+            calm=calm,
+            cut=broken.cut,
+            killed=broken.killed,
+            darkened=broken.darkened,
+            joined=joined,
             last=await self._settled(),
             trace=traced,
         )
+
+    # --- what keys cost -------------------------------------------------------------------------------------------
 
     async def _measured(self, pair: PairPlan, work: Callable[[], Awaitable[Tally]]) -> "_Measured":
         """A load of a pair, and what it cost."""
@@ -149,19 +124,34 @@ class _Job:
         tally = await work()
         after = await self._settled()
         key_bytes = tally.delivered * self._options.size // 8
-        figure = bits_per_key_bit_and_hop(before, after, key_bytes, pair.entries[0], self._entries)
+        entry = (await self._entries())[pair.virtual_link]
+        figure = bits_per_key_bit_and_hop(before, after, key_bytes, entry, self._observer.entries)
         return _Measured(tally, figure)
 
     async def _settled(self) -> PadSnapshot:
-        return await settled_pad(self._metrics, self._entries)
+        await self._observer.reports()  # so that all path versions are known
+        return await settled_pad(self._network.metrics, self._observer.entries)
 
-    async def _load(self, stack: AsyncExitStack, pair: PairPlan, *, back: bool = False) -> Load:
+    async def _entries(self) -> dict[str, PathEntry]:
+        """Virtual link → the newest version of its path that its source holds."""
+        found: dict[str, PathEntry] = {}
+        for node, report in (await self._observer.reports()).items():
+            for entry in sorted(report.configured, key=lambda entry: entry.version):
+                if entry.source == node:
+                    found[entry.virtual_link] = entry
+        return found
+
+    # --- loads ----------------------------------------------------------------------------------------------------
+
+    async def _load(
+        self, stack: AsyncExitStack, pair: PairPlan, *, back: bool = False, size: int | None = None
+    ) -> Load:
         clients: list[KmeClient] = []
         names = (pair.slave, pair.master) if back else (pair.master, pair.slave)
         for name in names:
             client = self._network.client(name, post_quantum=pair.post_quantum)
             clients.append(await stack.enter_async_context(client))
-        load = Load(clients[0], clients[1], names, size=self._options.size, ledger=self._ledger)
+        load = Load(clients[0], clients[1], names, size=size or self._options.size, ledger=self._ledger)
         await load.warm()
         return load
 
@@ -180,6 +170,40 @@ class _Job:
         keys = await load.exchange(1, tally)
         if not tally.flawless:
             raise UnavailableError(f"no key to follow: {'; '.join(tally.reasons)}")
-        files = self._network.files
-        logs = [files.logs / f"agent-{node}.log" for node in self._plan.nodes]
-        return follow(keys[0].key_id, self._plan, read_events(logs))
+        await self._observer.reports()
+        logs = [self._network.files.logs / f"agent-{node}.log" for node in self._plan.nodes]
+        return follow(keys[0].key_id, self._plan, self._observer.entries, read_events(logs))
+
+    # --- what breaks ----------------------------------------------------------------------------------------------
+
+    async def _broken(self) -> _Broken:
+        """All faults, one after another, under a steady load with and without a buffer."""
+        plan = self._plan
+        async with AsyncExitStack() as stack:
+            pairs = (plan.main, plan.unbuffered)
+            drain = await self._steady(stack, plan.main, *_DRAIN)
+            loads = {pair.name: await self._steady(stack, pair, *_STEADY[pair.name]) for pair in pairs}
+            for load in loads.values():
+                await stack.enter_async_context(load)
+            faults = Faults(self._network, self._observer, pairs, loads)
+            cut = await faults.cut()
+            self._say(f"link {cut.what} was cut: {_words(cut)}")
+            killed = await faults.kill()
+            self._say(f"the agent of {killed.what} was killed: {_words(killed)}; it runs again")
+            darkened = await faults.darken(drain)
+            self._say(f"the quantum channel of {darkened.what} went dark: {_words(darkened)}")
+        return _Broken(cut=cut, killed=killed, darkened=darkened)
+
+    async def _steady(
+        self, stack: AsyncExitStack, pair: PairPlan, size: int, number: int, interval: float
+    ) -> SteadyLoad:
+        return SteadyLoad(await self._load(stack, pair, size=size), number, interval)
+
+
+def _words(fault: FaultResult) -> str:
+    """When the paths had moved, in a line of progress."""
+    moved = (
+        f"{name} moved after {move.ready:.2f} s" if move.ready is not None else f"{name} has not moved"
+        for name, move in fault.moves.items()
+    )
+    return ", ".join(moved) or "no path passed it"

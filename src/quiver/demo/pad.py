@@ -26,6 +26,7 @@ __all__ = [
     "bits_per_key_bit_and_hop",
     "parse_metrics",
     "read_pad",
+    "read_samples",
     "settled_pad",
 ]
 
@@ -68,7 +69,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
         Args:
             samples: node → its samples.
-            entries: path version → entry; ready blocks count at the source only.
+            entries: path version → entry; ready blocks count at the source only, and only of these.
         """
         ready: dict[str, int] = {}
         hash_keys: dict[str, float] = {}
@@ -81,13 +82,14 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
             "quiver_link_check_bytes_total": "checks",
             "quiver_sequences_open": "under_way",
         }
+        sources = {node: {key for key, entry in entries.items() if entry.source == node} for node in samples}
         for node, own in samples.items():
             for name, labels, value in own:
                 if name in names:
                     totals[names[name]] += int(value)
-                elif name == "quiver_block_ready_bytes" and entries[labels["path"]].source == node:
+                elif name == "quiver_block_ready_bytes" and labels["path"] in sources[node]:
                     ready[labels["path"]] = int(value)
-                elif name == "quiver_block_hash_key_bytes" and entries[labels["path"]].source == node:
+                elif name == "quiver_block_hash_key_bytes" and labels["path"] in sources[node]:
                     hash_keys[labels["path"]] = value
                 elif name == "quiver_pad_burned_bytes_total":
                     burned[labels["cause"]] = burned.get(labels["cause"], 0) + int(value)
@@ -117,8 +119,11 @@ def parse_metrics(text: str) -> Iterator[Sample]:
             continue
 
 
-async def read_pad(urls: Mapping[str, str], entries: Mapping[str, PathEntry]) -> PadSnapshot:
-    """A snapshot from the metrics planes, node → `http://host:port`.
+async def read_samples(urls: Mapping[str, str]) -> dict[str, list[Sample]]:
+    """What the metrics planes show, node → samples.
+
+    Args:
+        urls: node → `http://host:port`.
 
     Raises:
         RemoteError: one does not answer.
@@ -132,7 +137,20 @@ async def read_pad(urls: Mapping[str, str], entries: Mapping[str, PathEntry]) ->
             except (aiohttp.ClientError, OSError) as error:
                 raise RemoteError(f"metrics of {node}: {type(error).__name__}") from None
 
-        return PadSnapshot.of(dict(await asyncio.gather(*(fetch(*one) for one in urls.items()))), entries)
+        return dict(await asyncio.gather(*(fetch(*one) for one in urls.items())))
+
+
+async def read_pad(urls: Mapping[str, str], entries: Mapping[str, PathEntry]) -> PadSnapshot:
+    """A snapshot from the metrics planes.
+
+    Args:
+        urls: node → `http://host:port`.
+        entries: path version → entry; versions that are not there are passed over.
+
+    Raises:
+        RemoteError: one does not answer.
+    """
+    return PadSnapshot.of(await read_samples(urls), entries)
 
 
 async def settled_pad(urls: Mapping[str, str], entries: Mapping[str, PathEntry]) -> PadSnapshot:

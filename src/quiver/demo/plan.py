@@ -1,43 +1,27 @@
-"""The demo's network on paper: nodes, QKD links, SAE pairs and their paths, drawn from a seed. No I/O.
+"""The demo's network on paper: nodes, QKD links, pairs of SAEs and what they ask for. No I/O."""
 
-        ulm ───── linz ───── wien ───── brno
-         │           └─────────┐          │
-        graz ───────────────── prag ──────┘
-
-The main pair goes along the top; for each of its links and for each of its relays there is another way round. Beside it runs a
-pair of as many hops without a buffer, one with a single hop, and one over the chord.
-"""
-
-import random
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 
 from quiver.domain import limits
-from quiver.domain.network import PathEntry
 
-__all__ = ["COVERED", "LinkPlan", "PairPlan", "Plan", "draw_plan", "request_sizes"]
+__all__ = [
+    "BATCH",
+    "COVERED",
+    "DELIVERY_WAIT",
+    "DemandPlan",
+    "LinkPlan",
+    "NodePlan",
+    "PairPlan",
+    "Plan",
+    "request_sizes",
+]
 
 COVERED: Final = 5.0  # seconds of load that the main pair's buffer covers
 BATCH: Final = 50  # keys in one request at most
-_DEPTH: Final = 256 * limits.KIB  # bytes; of the main pair, for loads that are not larger
-_DEPTH_MOST: Final = 1024 * limits.KIB  # bytes; more would take the devices too long to make
-_DEPTH_BACK: Final = 64 * limits.KIB  # bytes; of the main pair's other direction
-_DEPTH_SMALL: Final = 16 * limits.KIB  # bytes; of the pairs beside it
-_LEVEL: Final = 96 * limits.KIB  # bytes per direction; the largest request and more
-_LEVEL_SMALL: Final = 32 * limits.KIB  # bytes per direction; of links that only small buffers use
-_LEVEL_SLOW: Final = (
-    16 * limits.KIB
-)  # bytes per direction; a slow device starts with 64 KiB, two small buffers take half
-
-_MAIN_VENDORS: Final = ("alder", "cedar", "elm")  # of 1 Mbit/s and more at these lengths, and many bits in one request
-_FAST: Final = (*_MAIN_VENDORS, "birch")
-_SLOW: Final = "dogwood"
-_NODES: Final = ("ulm", "linz", "wien", "brno", "graz", "prag")
-_MAIN: Final = (("ulm", "linz"), ("linz", "wien"), ("wien", "brno"))
-_UP: Final = ("ulm", "graz")  # of the unbuffered pair
-_SMALL: Final = (("prag", "brno"), ("graz", "prag"), ("linz", "prag"))
-_SLOW_PLACES: Final = _SMALL[1:]
+DELIVERY_WAIT: Final = 5.0  # seconds that a request may wait at an agent of the demo: a reroute and more
 
 
 class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,40 +44,68 @@ class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     level: int
 
 
+class DemandPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual link that the controller is to serve; `depth` in bytes."""
+
+    source: str
+    destination: str
+    depth: int
+
+    @property
+    def name(self) -> str:
+        """Of the virtual link."""
+        return f"{self.source}-{self.destination}"
+
+
 class PairPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Two SAEs that share keys, with a virtual link in either direction.
+    """Two SAEs that share keys.
 
     Attributes:
         name: what the pair is in the demo: main, unbuffered, and so on.
-        master: SAE ID; at home at the first node of the route.
-        slave: SAE ID; at home at the last node.
-        route: node ids.
-        depth: bytes of buffer from the master's node to the slave's.
-        depth_back: bytes of buffer the other way.
+        master: SAE ID.
+        slave: SAE ID.
+        source: the master's home node.
+        destination: the slave's.
+        hops: QKD links on the shortest way.
         post_quantum: whether the demo's own load uses their ML-DSA certificates; they have classical ones too.
     """
 
     name: str
     master: str
     slave: str
-    route: tuple[str, ...]
-    depth: int
-    depth_back: int
-    post_quantum: bool
+    source: str
+    destination: str
+    hops: int
+    post_quantum: bool = False
 
     @property
-    def hops(self) -> int:
-        """QKD links on the route."""
-        return len(self.route) - 1
+    def virtual_link(self) -> str:
+        """Name of the demand from master to slave."""
+        return f"{self.source}-{self.destination}"
 
     @property
-    def entries(self) -> tuple[PathEntry, PathEntry]:
-        """The path versions, there and back."""
-        there, back = self.route, self.route[::-1]
-        return (
-            PathEntry(virtual_link=f"{there[0]}-{there[-1]}", path=1, version=1, nodes=there, depth=self.depth),
-            PathEntry(virtual_link=f"{back[0]}-{back[-1]}", path=1, version=1, nodes=back, depth=self.depth_back),
-        )
+    def virtual_link_back(self) -> str:
+        """Name of the demand from slave to master."""
+        return f"{self.destination}-{self.source}"
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """SAE ID → home node."""
+        return {self.master: self.source, self.slave: self.destination}
+
+
+class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that joins while the network runs.
+
+    Attributes:
+        id: its id.
+        links: that come with it.
+        pair: its SAE, and one that is in the network already; they ask for keys without a demand of theirs.
+    """
+
+    id: str
+    links: tuple[LinkPlan, ...]
+    pair: PairPlan
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +115,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     links: tuple[LinkPlan, ...]
     pairs: tuple[PairPlan, ...]
+    demands: tuple[DemandPlan, ...]
+    joining: NodePlan
 
     @property
     def main(self) -> PairPlan:
@@ -118,10 +132,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The pair of this name."""
         return next(pair for pair in self.pairs if pair.name == name)
 
+    def demand(self, virtual_link: str) -> DemandPlan:
+        """The demand of this name."""
+        return next(demand for demand in self.demands if demand.name == virtual_link)
+
     @property
-    def paths(self) -> tuple[PathEntry, ...]:
-        """All path versions, both directions of each pair."""
-        return tuple(entry for pair in self.pairs for entry in pair.entries)
+    def all_links(self) -> tuple[LinkPlan, ...]:
+        """The links, those that come with the node that joins included."""
+        return (*self.links, *self.joining.links)
 
     @property
     def vendors(self) -> tuple[str, ...]:
@@ -131,95 +149,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def homes(self) -> dict[str, str]:
         """SAE ID → home node; the main pair's come first."""
-        return {
-            sae: node
-            for pair in self.pairs
-            for sae, node in ((pair.master, pair.route[0]), (pair.slave, pair.route[-1]))
-        }
+        return {sae: node for pair in self.pairs for sae, node in pair.homes.items()}
 
     def link_between(self, one: str, other: str) -> LinkPlan:
         """The link between two neighbours."""
-        return next(link for link in self.links if set(link.ends) == {one, other})
+        return next(link for link in self.all_links if set(link.ends) == {one, other})
 
     def links_at(self, node: str) -> tuple[LinkPlan, ...]:
-        """The links that end at a node."""
+        """The links that end at a node of the network as it begins."""
         return tuple(link for link in self.links if node in link.ends)
+
+    def neighbours(self, node: str) -> tuple[str, ...]:
+        """The nodes at their other ends."""
+        return tuple(other for link in self.links_at(node) for other in link.ends if other != node)
+
+    def vendors_along(self, route: tuple[str, ...]) -> list[str]:
+        """The vendor of each hop of a route."""
+        return [self.link_between(one, other).vendor for one, other in pairwise(route)]
 
     @property
     def load_rate(self) -> float:
         """Bytes of pad per second that the demo takes from the main pair at most: its buffer covers `COVERED` of it."""
-        return self.main.depth / COVERED
-
-
-def draw_plan(seed: int, *, key_bytes: int = 0) -> Plan:
-    """A network.
-
-    Args:
-        seed: draws vendors, lengths and fluctuation; the same seed gives the same network.
-        key_bytes: bytes of key that the main job will ask for; a larger job gets a deeper buffer, within bounds.
-    """
-    drawn = random.Random(seed)  # noqa: S311  # of the network's shape only, never of keys
-    vendors = dict(zip(_MAIN, drawn.sample(_MAIN_VENDORS, len(_MAIN)), strict=True))
-    vendors[_UP] = drawn.choice(_FAST)
-    vendors |= {ends: drawn.choice(_FAST) for ends in _SMALL}
-    slow, other = drawn.sample(_SLOW_PLACES, 2)
-    vendors[slow], vendors[other] = _SLOW, "birch"  # so that there is one link of each vendor at least
-    links = tuple(_link(drawn, ends, vendors[ends]) for ends in (*_MAIN, _UP, *_SMALL))
-    depth = min(_DEPTH_MOST, max(_DEPTH, -(-key_bytes // limits.KIB) * limits.KIB))
-    return Plan(seed=seed, nodes=_NODES, links=links, pairs=_pairs(depth))
-
-
-def _link(drawn: random.Random, ends: tuple[str, str], vendor: str) -> LinkPlan:
-    slow = vendor == _SLOW
-    return LinkPlan(
-        id="-".join(ends),
-        ends=ends,
-        vendor=vendor,
-        length_km=round(drawn.uniform(4, 12) if slow else drawn.uniform(8, 25), 1),
-        seed=drawn.randrange(1 << 31),
-        level=_LEVEL_SLOW if slow else _LEVEL_SMALL if ends in _SMALL else _LEVEL,
-    )
-
-
-def _pairs(depth: int) -> tuple[PairPlan, ...]:
-    return (
-        PairPlan(
-            name="main",
-            master="encryptor-ulm",
-            slave="encryptor-brno",
-            route=("ulm", "linz", "wien", "brno"),
-            depth=depth,
-            depth_back=_DEPTH_BACK,
-            post_quantum=True,
-        ),
-        PairPlan(
-            name="unbuffered",
-            master="gateway-graz",
-            slave="gateway-wien",
-            route=("graz", "ulm", "linz", "wien"),
-            depth=0,
-            depth_back=0,
-            post_quantum=True,
-        ),
-        PairPlan(
-            name="one hop",
-            master="storage-graz",
-            slave="storage-prag",
-            route=("graz", "prag"),
-            depth=_DEPTH_SMALL,
-            depth_back=_DEPTH_SMALL,
-            post_quantum=False,
-        ),
-        PairPlan(
-            name="chord",
-            master="router-linz",
-            slave="router-brno",
-            route=("linz", "prag", "brno"),
-            depth=_DEPTH_SMALL,
-            depth_back=_DEPTH_SMALL,
-            post_quantum=False,
-        ),
-    )
+        return self.demand(self.main.virtual_link).depth / COVERED
 
 
 def request_sizes(keys: int, size: int) -> list[int]:

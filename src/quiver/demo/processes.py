@@ -22,7 +22,7 @@ from quiver.domain.errors import ConfigurationError, RemoteError
 
 __all__ = ["Children", "Command", "OnDeath", "StartError", "quiver_command"]
 
-READY: Final = 30.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
+READY: Final = 60.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
 GRACE: Final = 6.0  # seconds from SIGTERM to SIGKILL; a listener gives requests under way three
 _TAIL: Final = 2000  # bytes of a log that are shown
 _PR_SET_PDEATHSIG: Final = 1
@@ -142,9 +142,17 @@ class Children:
         while await stdout.read(4096):
             pass  # nothing more is expected; a full pipe must not hold it up
         code = await process.wait()
-        self._running.pop(command.name, None)
-        if not self._stopping:
+        wanted = self._running.pop(command.name, None) is None
+        if not self._stopping and not wanted:
             self._on_death(command, code)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL for a child; that it dies is no news then."""
+        _signal(self._running.pop(name), signal.SIGKILL)
+
+    def hang_up(self, name: str) -> None:
+        """SIGHUP for a child."""
+        _signal(self._running[name], signal.SIGHUP)
 
     async def stop(self) -> None:
         """End every child: SIGTERM first, SIGKILL for those that are still there after `GRACE`."""

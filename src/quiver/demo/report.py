@@ -1,17 +1,19 @@
 """What the demo tells scripts: one JSON object for the main job, one for a network that serves (design section 10)."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from quiver.demo.job import JobResult
+from quiver.demo.faults import FaultResult, Move
+from quiver.demo.join import JoinResult
 from quiver.demo.load import Tally, percentile
 from quiver.demo.network import DemoNetwork
-from quiver.demo.plan import PairPlan, Plan
+from quiver.demo.places import OPERATOR
+from quiver.demo.plan import PairPlan
+from quiver.demo.results import JobResult
 
-__all__ = ["job_object", "keys_per_second", "latency", "serve_object", "tallies", "total_of", "vendors_of"]
+__all__ = ["job_object", "keys_per_second", "latency", "serve_object"]
 
 Json = dict[str, Any]
 
@@ -39,11 +41,6 @@ def keys_per_second(tally: Tally) -> float | None:
     return round(tally.delivered / tally.seconds, 1) if tally.seconds else None
 
 
-def vendors_of(plan: Plan, pair: PairPlan) -> list[str]:
-    """The vendor of each hop."""
-    return [plan.link_between(one, other).vendor for one, other in zip(pair.route, pair.route[1:], strict=False)]
-
-
 def job_object(result: JobResult) -> Json:
     """All fields of the contract; those of parts that do not exist yet are null."""
     plan = result.plan
@@ -51,7 +48,7 @@ def job_object(result: JobResult) -> Json:
         "nodes": len(plan.nodes),
         "qkd_links": len(plan.links),
         "vendors": list(plan.vendors),
-        "hops": plan.main.hops,
+        "hops": len(result.entries[plan.main.virtual_link].nodes) - 1,
         "keys": _counts(result.bulk),
         "latency_ms": {
             "p50": latency(result.bulk, 0.50),
@@ -66,14 +63,16 @@ def job_object(result: JobResult) -> Json:
             "single": _rounded(result.pad.single, 4),
             "single_unbuffered": _rounded(result.pad.single_unbuffered, 4),
         },
-        "reroute": None,
-        "node_loss": None,
+        "reroute": _fault_object("cut_link", result.cut, result),
+        "node_loss": _fault_object("node", result.killed, result),
+        "reroute_quantum_only": _fault_object("dark_link", result.darkened, result),
+        "join": _join_object(result.joined),
         "size": result.options.size,
         "seed": plan.seed,
         "seconds": round(result.seconds, 2),
-        "failed_requests": sum(tally.failed_requests for _, tally in tallies(result)),
+        "failed_requests": sum(tally.failed_requests for _, tally in result.tallies()),
         "pairs": [_pair_object(result, pair) for pair in plan.pairs],
-        "pad_level_bytes": result.last.level,
+        "pad_level_bytes": result.calm.level,
         "pad_burned_bytes": result.last.burned,
     }
     if result.trace is not None:
@@ -81,34 +80,59 @@ def job_object(result: JobResult) -> Json:
     return found
 
 
-def tallies(result: JobResult) -> Iterator[tuple[str, Tally]]:
-    """Each pair's name with what it got; a pair may come several times."""
-    yield result.plan.main.name, result.bulk
-    yield result.plan.main.name, result.single
-    yield result.plan.unbuffered.name, result.unbuffered
-    yield from result.beside.items()
+def _fault_object(name: str, fault: FaultResult, result: JobResult) -> Json:
+    """One fault: the main pair's figures, and those of the pair without a buffer beside them."""
+    plan, stored = result.plan, {"stored_bytes": fault.stored} if fault.stored else {}
+    main, unbuffered = plan.main.name, plan.unbuffered.name
+    return {
+        name: fault.what,
+        **_move_object(fault.moves.get(main), fault.tallies[main]),
+        **stored,
+        "unbuffered": _move_object(fault.moves.get(unbuffered), fault.tallies[unbuffered]),
+    }
 
 
-def total_of(result: JobResult, pair: PairPlan) -> Tally:
-    """All that a pair got."""
-    total = Tally()
-    for name, tally in tallies(result):
-        if name == pair.name:
-            total.add(tally)
-    return total
+def _move_object(move: Move | None, tally: Tally) -> Json:
+    """`seconds` until the first block that avoids what broke; what became of requests in the meantime, and a moment more."""
+    known = move if move is not None else Move(before=())
+    return {
+        "seconds": _rounded(known.ready, 3),
+        "noticed_seconds": _rounded(known.noticed, 3),
+        "credit_seconds": _rounded(known.credit, 3),
+        "from": list(known.before),
+        "to": list(known.after) if known.after is not None else None,
+        "failed_requests": tally.failed_requests,
+        "longest_wait_ms": latency(tally, 1.0),
+        "keys": _counts(tally),
+    }
+
+
+def _join_object(joined: JoinResult) -> Json:
+    return {
+        "node": joined.node,
+        "links": list(joined.links),
+        "seconds": round(joined.first_key, 3),
+        "listening_seconds": round(joined.listening, 3),
+        "entered_seconds": round(joined.entered, 3),
+        "linked_seconds": round(joined.linked, 3),
+        "first_request_seconds": round(joined.first_key - joined.requested, 3),
+        "route": list(joined.route),
+        "failed_requests": joined.tally.failed_requests,
+        "keys": _counts(joined.tally),
+    }
 
 
 def _pair_object(result: JobResult, pair: PairPlan) -> Json:
-    there, back = pair.entries
+    there, back = result.entries[pair.virtual_link], result.entries[pair.virtual_link_back]
     return {
         "name": pair.name,
         "saes": [pair.master, pair.slave],
-        "route": list(pair.route),
-        "hops": pair.hops,
-        "vendors": vendors_of(result.plan, pair),
+        "route": list(there.nodes),
+        "hops": len(there.nodes) - 1,
+        "vendors": result.plan.vendors_along(there.nodes),
         "depth_bytes": [there.depth, back.depth],
-        "ready_bytes": [result.last.ready.get(there.key, 0), result.last.ready.get(back.key, 0)],
-        "keys": _counts(total_of(result, pair)),
+        "ready_bytes": [result.calm.ready.get(there.key, 0), result.calm.ready.get(back.key, 0)],
+        "keys": _counts(result.total(pair)),
     }
 
 
@@ -123,22 +147,30 @@ def serve_object(network: DemoNetwork) -> Json:
                 "config": str(files.agents[node]),
                 "sae_url": ready["sae_url"],
                 "metrics_url": ready["metrics_url"],
-                "netconf": None,
+                "netconf": {
+                    "host": ready["netconf_ssh_host"],
+                    "port": ready["netconf_ssh_port"],
+                    "username": OPERATOR,
+                    "private_key": str(files.identities.operator_ssh),
+                    "host_key": ready["ssh_host_key"],
+                    "tls_port": ready["netconf_tls_port"],
+                },
             }
             for node, ready in network.agents.items()
         ],
         "saes": [
             {
                 "id": sae,
-                "agent": own.node,
+                "agent": node,
                 "kme_url": network.kme_url(sae),
                 "certificate": str(own.classical.certificate),
                 "private_key": str(own.classical.private_key),
-                "ca": str(files.saes_bundle),
+                "ca": str(files.identities.saes_bundle),
                 "pq_certificate": str(own.post_quantum.certificate),
                 "pq_private_key": str(own.post_quantum.private_key),
             }
-            for sae, own in files.saes.items()
+            for sae, node in network.plan.homes.items()
+            for own in (files.identities.saes[sae],)
         ],
         "links": [
             {
@@ -151,6 +183,11 @@ def serve_object(network: DemoNetwork) -> Json:
             }
             for link in network.plan.links
         ],
-        "controller": None,
+        "controller": {
+            **msgspec.to_builtins(files.operator),
+            "pid": network.controller["pid"],
+            "config": str(files.controller),
+            "dashboard_url": None,
+        },
         "state_directory": str(files.root),
     }

@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from quiver.demo.draw import draw_plan
 from quiver.demo.network import DemoNetwork, running_network, state_directory
-from quiver.demo.plan import draw_plan
 from quiver.demo.processes import Command
 
 __all__ = ["serve", "until_signalled"]

@@ -5,70 +5,77 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from quiver.demo.job import JobResult
+from quiver.demo.faults import FaultResult, Move
+from quiver.demo.join import JoinResult
 from quiver.demo.network import DemoNetwork
-from quiver.demo.plan import COVERED, PairPlan, Plan
-from quiver.demo.report import keys_per_second, latency, serve_object, tallies, total_of, vendors_of
+from quiver.demo.plan import COVERED, LinkPlan, PairPlan, Plan
+from quiver.demo.report import keys_per_second, latency, serve_object
+from quiver.demo.results import JobResult
 from quiver.demo.trace import Step
 
 __all__ = ["print_job", "print_network", "print_trace"]
 
 
 def print_job(result: JobResult, console: Console) -> None:
-    """What the network was, what went over which path, and what it took."""
-    route = result.plan.main.route
+    """What the network was, what went over which path, what it took, and what became of it when things broke."""
+    main, plan = result.plan.main, result.plan
     for title, table in (
-        (_title(result.plan), _network_table(result.plan)),
-        ("Keys, both directions", _pairs_table(result)),
-        (f"The main pair, {route[0]} to {route[-1]}", _facts_table(result)),
+        (_title(plan), _network_table(plan.links)),
+        ("Keys, both directions, over the paths that the controller made", _pairs_table(result)),
+        (f"The main pair, {main.source} to {main.destination}", _facts_table(result)),
+        ("What broke, and when keys had another way", _faults_table(result)),
+        (f"{result.joined.node} joins", _join_table(result.joined, plan)),
     ):
         console.print(f"[bold]{title}[/bold]", table, "", sep="\n")
-    reasons = [f"pair {name}: {reason}" for name, tally in tallies(result) for reason in tally.reasons]
+    reasons = [f"pair {name}: {reason}" for name, tally in result.tallies() for reason in tally.reasons]
     for line in dict.fromkeys(reasons):
         console.print(f"Something failed, {line}", style="yellow", markup=False)
-    if result.flawless:
-        total = sum(tally.delivered for _, tally in tallies(result))
+    if result.keys_flawless:
+        total = sum(tally.delivered for _, tally in result.tallies())
         console.print(f"All {total} keys are at both their SAEs, equal, each once.", style="green")
     else:
         console.print("Not all keys that were asked for are at both their SAEs, equal, each once.", style="red")
+    if not result.flawless and result.keys_flawless:
+        console.print("But a path that had to move did not.", style="red")
 
 
 def _title(plan: Plan) -> str:
     return f"{len(plan.nodes)} trusted nodes, {len(plan.links)} QKD links (seed {plan.seed})"
 
 
-def _network_table(plan: Plan) -> Table:
+def _network_table(links: Iterable[LinkPlan]) -> Table:
     table = _table("QKD link", "vendor", "km")
-    for link in plan.links:
+    for link in links:
         table.add_row(" ── ".join(link.ends), link.vendor, f"{link.length_km:.1f}")
     return table
 
 
 def _pairs_table(result: JobResult) -> Table:
-    table = _table("SAEs", "path and vendors", "hops", "keys", "differ", "twice", "buffer now")
+    table = _table("SAEs", "path and vendors", "hops", "keys", "differ", "twice", "buffer")
     for pair in result.plan.pairs:
-        total, there = total_of(result, pair), pair.entries[0]
+        total, there = result.total(pair), result.entries[pair.virtual_link]
         table.add_row(
             f"{pair.master}, {pair.slave}",
-            _way(result.plan, pair),
-            str(pair.hops),
+            _way(result.plan, there.nodes),
+            str(len(there.nodes) - 1),
             f"{total.delivered} of {total.requested}",
             str(total.mismatched),
             str(total.duplicated),
-            f"{_kib(result.last.ready.get(there.key, 0))} of {_kib(there.depth)} KiB" if there.depth else "none",
+            f"{_kib(result.calm.ready.get(there.key, 0))} of {_kib(there.depth)} KiB" if there.depth else "none",
         )
     return table
 
 
-def _way(plan: Plan, pair: PairPlan) -> str:
-    """The nodes of a pair's path, with the vendor of each link between them."""
-    steps = (f" ─{vendor}→ {node}" for vendor, node in zip(vendors_of(plan, pair), pair.route[1:], strict=True))
-    return pair.route[0] + "".join(steps)
+def _way(plan: Plan, route: tuple[str, ...]) -> str:
+    """The nodes of a path, with the vendor of each link between them."""
+    steps = (f" ─{vendor}→ {node}" for vendor, node in zip(plan.vendors_along(route), route[1:], strict=True))
+    return route[0] + "".join(steps)
 
 
 def _facts_table(result: JobResult) -> Table:
     plan, pad, tls = result.plan, result.pad, result.tls
-    burned = ", ".join(f"{count} bytes ({cause})" for cause, count in result.last.burned.items())
+    depth = plan.demand(plan.main.virtual_link).depth
+    burned = ", ".join(f"{count} bytes ({cause})" for cause, count in result.calm.burned.items())
     rows = {
         "keys": f"{result.bulk.delivered} of {result.options.size} bits, {keys_per_second(result.bulk) or 0:.0f} each second",
         "up to 50 keys": f"{_ms(latency(result.bulk, 0.5))} median, {_ms(latency(result.bulk, 0.99))} p99",
@@ -78,10 +85,66 @@ def _facts_table(result: JobResult) -> Table:
             f"{_figure(pad.bulk)} in bulk, {_figure(pad.single)} single, {_figure(pad.single_unbuffered)} without a buffer"
         ),
         "pad burned": burned or "none",
-        "buffer": f"{_kib(plan.main.depth)} KiB, which covers {COVERED:.0f} s of the load and more",
+        "buffer": f"{_kib(depth)} KiB, which covers {COVERED:.0f} s of the load and more",
         "between nodes": f"{tls.version}, {tls.group}, {tls.signature} (as negotiated)",
-        "time": f"{result.seconds:.1f} s from the start",
+        "time": f"{result.seconds:.1f} s from the start, with all that follows",
     }
+    return _facts(rows)
+
+
+def _faults_table(result: JobResult) -> Table:
+    """Each fault with a line for each pair whose path passed it."""
+    table = _table("what", "SAEs", "first key bits on another path", "new path", "longest wait", "failed")
+    for name, fault in (
+        (f"{result.cut.what} cut", result.cut),
+        (f"{result.killed.what} killed", result.killed),
+        (f"{result.darkened.what} dark", result.darkened),
+    ):
+        for pair in (result.plan.main, result.plan.unbuffered):
+            table.add_row(name, *_fault_row(fault, pair))
+            name = ""
+    return table
+
+
+def _fault_row(fault: FaultResult, pair: PairPlan) -> tuple[str, ...]:
+    tally, move = fault.tallies[pair.name], fault.moves.get(pair.name)
+    kind = "no buffer" if pair.name == "unbuffered" else "buffer"
+    return (
+        f"{pair.master}, {kind}",
+        _moved(move, fault.stored),
+        "–" if move is None or move.after is None else " ".join(move.after),
+        _ms(latency(tally, 1.0)),
+        f"{tally.failed_requests} of {len(tally.latencies) + tally.failed_requests}",
+    )
+
+
+def _moved(move: Move | None, stored: int) -> str:
+    if move is None:
+        return "stays: there is pad the other way" if stored else "stays: its path did not pass there"
+    if move.ready is None:
+        return "none"
+    used = f", from {_kib(stored)} KiB in stock until then" if stored else ""
+    return f"after {move.ready:.2f} s{used}"
+
+
+def _join_table(joined: JoinResult, plan: Plan) -> Table:
+    links = ", ".join(f"{' ── '.join(link.ends)} ({link.vendor})" for link in plan.joining.links)
+    pair, tally = plan.joining.pair, joined.tally
+    rows = {
+        "QKD links": links,
+        "its agent runs": f"after {joined.listening:.1f} s; nothing else was started again",
+        "operator": f"after {joined.entered:.1f} s: {pair.master} and its partner {pair.slave} stand at both ends",
+        "first key": (
+            f"after {joined.first_key:.1f} s, {joined.first_key - joined.requested:.2f} s after the request that made "
+            "the controller lay a path"
+        ),
+        "path": _way(plan, joined.route),
+        "keys": f"{tally.delivered} of {tally.requested}, {tally.failed_requests} requests failed",
+    }
+    return _facts(rows)
+
+
+def _facts(rows: dict[str, str]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     for row in rows.items():
         table.add_row(*row)
@@ -120,7 +183,7 @@ def print_network(network: DemoNetwork, console: Console) -> None:
     table = _table("SAE", "node", "KME")
     for sae in found["saes"]:
         table.add_row(sae["id"], sae["agent"], sae["kme_url"])
-    console.print(f"[bold]{_title(network.plan)}[/bold]", _network_table(network.plan), "", table, sep="\n")
+    console.print(f"[bold]{_title(network.plan)}[/bold]", _network_table(network.plan.links), "", table, sep="\n")
     master, slave = found["saes"][:2]
     console.print(
         f"\nA key for {master['id']} and {slave['id']}:\n\n"

@@ -7,7 +7,7 @@ collected. So the way back from a key to the QKD keys behind it is plain arithme
 
 import datetime
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,12 +91,13 @@ def source_key_ids(segment: dict[str, Any], start: int, length: int) -> list[str
     return found
 
 
-def follow(key_id: str, plan: Plan, events: Sequence[Event]) -> list[Step]:
+def follow(key_id: str, plan: Plan, entries: Mapping[str, PathEntry], events: Sequence[Event]) -> list[Step]:
     """The steps by which a key came to its slave's node, in order of time.
 
     Args:
         key_id: of a key that was delivered between two nodes.
         plan: the network.
+        entries: path version → entry.
         events: of all agents, from their start on.
 
     Raises:
@@ -106,7 +107,6 @@ def follow(key_id: str, plan: Plan, events: Sequence[Event]) -> list[Step]:
     sent = [event for event in events if not event.outcomes]
     container, item = _first(sent, Container.kind, {"batch": batch})
     steps: list[tuple[float, Step]] = []
-    entries = {entry.key: entry for entry in plan.paths}
     for path, pieces in item["paths"].items():
         for sequence in dict.fromkeys(piece[0] for piece in pieces):
             runs = [(0, limits.HASH_KEY), *((start, length) for number, start, length in pieces if number == sequence)]

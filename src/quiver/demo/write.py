@@ -2,213 +2,95 @@
 
 pki/            the authorities' certificates, each party's certificate and key; the authorities' own keys are nowhere
 agents/ID.toml  and agents/ID/, the agent's own state
+controller/     controller.toml, the controller's own state, and operator.json: how an operator reaches it
 devices/        ID.toml of each link; its control socket and ready file while it runs
 logs/           what each process wrote to stderr
 """
 
-import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from quiver.client.operator import Access
+from quiver.demo.places import Identities, Places
 from quiver.demo.plan import LinkPlan, Plan
-from quiver.identity.lab import Lab
-from quiver.net.ports import HOST
-from quiver.net.tls import Credentials
+from quiver.demo.tables import agent_tables, controller_tables, link_tables, to_toml
 
-__all__ = ["Installation", "SaeFiles", "install", "ports_needed", "to_toml"]
+__all__ = ["Installation"]
 
 
-class SaeFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """An SAE's certificates; both name the same SAE."""
-
-    node: str
-    classical: Credentials
-    post_quantum: Credentials
-
-
-class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything is.
-
-    Attributes:
-        root: the state directory.
-        agents: node → configuration.
-        links: link → configuration.
-        peers: node → "host:port" of its peer plane.
-        saes: SAE ID → its files.
-        nodes: node → its certificate of the peer plane.
-        nodes_trust: bundle of the peer plane.
-        saes_bundle: bundle of the SAE plane, classical and post-quantum authority.
-    """
-
-    root: Path
-    agents: dict[str, Path]
-    links: dict[str, Path]
-    peers: dict[str, str]
-    saes: dict[str, SaeFiles]
-    nodes: dict[str, Credentials]
-    nodes_trust: Path
-    saes_bundle: Path
-
-    @property
-    def logs(self) -> Path:
-        """Directory of the logs."""
-        return self.root / "logs"
-
-
-def ports_needed(plan: Plan) -> int:
-    """Three planes of each agent, two devices of each link."""
-    return 3 * len(plan.nodes) + 2 * len(plan.links)
-
-
-def install(plan: Plan, root: Path, ports: Sequence[int], *, log_level: str = "INFO") -> Installation:
-    """Issue all certificates and write all configurations.
+class Installation:
+    """All files of one network, written when it is made.
 
     Args:
         plan: the network.
         root: an empty directory that only its owner may enter.
-        ports: as many as `ports_needed` says.
+        ports: as many as `Places.needed` says.
         log_level: of the agents.
+
+    Attributes:
+        agents: node → configuration.
+        links: link → configuration.
+        controller: the controller's.
     """
-    left = iter(ports)
-    lab = Lab(root / "pki", network="demo")
-    for name in ("agents", "devices", "logs"):
-        (root / name).mkdir(mode=0o700)
-    devices = {(link.id, node): next(left) for link in plan.links for node in link.ends}
-    planes = {node: {plane: f"{HOST}:{next(left)}" for plane in ("peer", "sae", "metrics")} for node in plan.nodes}
-    nodes = {node: lab.issue("node", node) for node in plan.nodes}
-    links = {link.id: _write_link(link, root / "devices", lab, devices) for link in plan.links}
-    agents = {}
-    for node in plan.nodes:
-        tables = _agent(plan, node, lab, nodes[node], planes, devices)
-        tables["node"] = {"id": node, "state": node}
-        tables["log"] = {"level": log_level}
-        agents[node] = root / "agents" / f"{node}.toml"
-        agents[node].write_text(to_toml(tables), encoding="utf-8")
-    saes = {
-        sae: SaeFiles(node=node, classical=lab.issue("sae", sae), post_quantum=lab.issue("sae-pq", sae))
-        for sae, node in plan.homes.items()
-    }
-    return Installation(
-        root=root,
-        agents=agents,
-        links=links,
-        peers={node: planes[node]["peer"] for node in plan.nodes},
-        saes=saes,
-        nodes=nodes,
-        nodes_trust=lab.nodes_trust,
-        saes_bundle=lab.saes_bundle,
-    )
 
+    def __init__(self, plan: Plan, root: Path, ports: Sequence[int], *, log_level: str = "INFO") -> None:
+        self._plan: Final = plan
+        self._log_level: Final = log_level
+        self.root: Final = root
+        self.logs: Final = root / "logs"
+        self.places: Final = Places.of(plan, ports)
+        self.identities: Final = Identities.issue(plan, root / "pki")
+        for name in ("agents", "controller", "devices", "logs"):
+            (root / name).mkdir(mode=0o700)
+        self.agents: Final[dict[str, Path]] = {}
+        self.links: Final[dict[str, Path]] = {}
+        self._write_links(plan.links)
+        for node in plan.nodes:
+            self._write_agent(node, plan.links_at(node))
+        self.controller: Final = root / "controller" / "controller.toml"
+        _write(self.controller, to_toml(controller_tables(plan, self.places, self.identities)))
+        _write(root / "controller" / "operator.json", msgspec.json.encode(self.operator).decode())
 
-def _write_link(link: LinkPlan, directory: Path, lab: Lab, ports: Mapping[tuple[str, str], int]) -> Path:
-    ends = []
-    for node in link.ends:
-        kme = f"{link.vendor}-{link.id}-{node}"
-        credentials = lab.issue("device", kme)
-        ends.append(
-            {
-                "kme_id": kme,
-                "sae_id": node,
-                "host": HOST,
-                "port": ports[link.id, node],
-                "certificate": str(credentials.certificate),
-                "private_key": str(credentials.private_key),
-                "clients_ca": str(lab.devices_trust),
-            }
+    def join(self) -> None:
+        """Write what the node that joins needs, and its links into its neighbours' files."""
+        joining = self._plan.joining
+        self._write_links(joining.links)
+        self._write_agent(joining.id, joining.links)
+        for link in joining.links:
+            for node in link.ends:
+                if node != joining.id:
+                    self._write_agent(node, (*self._plan.links_at(node), link))
+
+    def _write_links(self, links: Iterable[LinkPlan]) -> None:
+        state = self.root / "devices"
+        for link in links:
+            self.links[link.id] = state / f"{link.id}.toml"
+            _write(self.links[link.id], to_toml(link_tables(link, self.places, self.identities, state)))
+
+    def _write_agent(self, node: str, links: Sequence[LinkPlan]) -> None:
+        self.agents[node] = self.root / "agents" / f"{node}.toml"
+        tables = agent_tables(self._plan, node, links, self.places, self.identities, log_level=self._log_level)
+        _write(self.agents[node], to_toml(tables))
+
+    @property
+    def operator(self) -> Access:
+        """How an operator reaches the controller."""
+        credentials = self.identities.operator
+        return Access(
+            url=f"https://{self.places.controller['northbound']}",
+            certificate=str(credentials.certificate),
+            private_key=str(credentials.private_key),
+            ca=str(self.identities.management_trust),
         )
-    tables = {
-        "name": link.id,
-        "profile": link.vendor,
-        "length_km": link.length_km,
-        "seed": link.seed,
-        "state": str(directory),
-        "ends": ends,
-    }
-    path = directory / f"{link.id}.toml"
-    path.write_text(to_toml(tables), encoding="utf-8")
-    return path
 
 
-def _agent(
-    plan: Plan,
-    node: str,
-    lab: Lab,
-    peer: Credentials,
-    planes: Mapping[str, Mapping[str, str]],
-    devices: Mapping[tuple[str, str], int],
-) -> dict[str, Any]:
-    device, kme, kme_pq = (lab.issue(profile, node) for profile in ("device-client", "kme", "kme-pq"))
-    return {
-        "peer": {"listen": planes[node]["peer"], **_files(peer), "trust": str(lab.nodes_trust)},
-        "sae": {
-            "listen": planes[node]["sae"],
-            **_files(kme),
-            **{f"pq_{name}": path for name, path in _files(kme_pq).items()},
-            "trust": [str(path) for path in lab.saes_trust],
-        },
-        "device": {**_files(device), "trust": str(lab.devices_trust)},
-        "metrics": {"listen": planes[node]["metrics"]},
-        "links": [_agents_link(link, node, devices[link.id, node]) for link in plan.links_at(node)],
-        "paths": [
-            {
-                "virtual_link": entry.virtual_link,
-                "path": entry.path,
-                "version": entry.version,
-                "nodes": list(entry.nodes),
-                "depth": entry.depth,
-            }
-            for entry in plan.paths
-            if node in entry.nodes
-        ],
-        "directory": {
-            "nodes": {other: planes[other]["peer"] for other in plan.nodes if other != node},
-            "saes": plan.homes,
-            "permitted": [[pair.master, pair.slave] for pair in plan.pairs],
-        },
-    }
-
-
-def _agents_link(link: LinkPlan, node: str, port: int) -> dict[str, Any]:
-    neighbour = link.ends[1 - link.ends.index(node)]
-    device = {"url": f"https://{HOST}:{port}", "peer_sae_id": neighbour, "profile": link.vendor}
-    return {"id": link.id, "neighbour": neighbour, "level": link.level, "device": device}
-
-
-def _files(credentials: Credentials) -> dict[str, str]:
-    return {"certificate": str(credentials.certificate), "private_key": str(credentials.private_key)}
-
-
-def to_toml(tables: Mapping[str, Any]) -> str:
-    """TOML of plain values, tables and arrays of tables; what is nested deeper is written inline."""
-    plain: Final[list[str]] = []
-    rest: Final[list[str]] = []
-    for name, value in tables.items():
-        if isinstance(value, Mapping):
-            rest.append(f"\n[{_key(name)}]\n" + "".join(f"{_key(key)} = {_value(one)}\n" for key, one in value.items()))
-        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
-            for table in value:
-                rest.append(f"\n[[{_key(name)}]]\n")
-                rest.extend(f"{_key(key)} = {_value(one)}\n" for key, one in table.items())
-        else:
-            plain.append(f"{_key(name)} = {_value(value)}\n")
-    return "".join((*plain, *rest))
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _value(name)
-
-
-def _value(value: object) -> str:
-    match value:
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case Mapping():
-            return "{ " + ", ".join(f"{_key(name)} = {_value(one)}" for name, one in value.items()) + " }"
-        case list() | tuple():
-            return "[" + ", ".join(_value(one) for one in value) + "]"
-        case bool() | int() | float():
-            return json.dumps(value)
-    raise TypeError(type(value).__name__)
+def _write(path: Path, text: str) -> None:
+    """A whole file at once: an agent may read it at any moment."""
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
