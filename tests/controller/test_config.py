@@ -69,7 +69,8 @@ def test_agents_over_ssh_need_a_key_and_no_certificate() -> None:
     ("change", "said"),
     [
         (lambda text: text.replace('id = "controller-1"', 'id = ""'), "controller.id"),
-        (lambda text: text.replace("[controller]", "[controller]\nname = 1"), "allowed are id, state"),
+        (lambda text: text.replace("[controller]", "[controller]\nname = 1"), "allowed are id, state, poll"),
+        (lambda text: text.replace("[management]", "poll = 0.1\n[management]"), "controller.poll"),
         (lambda text: text.replace('private_key = "c.key"\n', ""), "management.private_key: missing"),
         (lambda text: text.replace('listen = "127.0.0.1:0"', 'listen = "here:1"'), "northbound.listen"),
         (lambda text: text + "allow_classical = true", "classical_certificate belong together"),

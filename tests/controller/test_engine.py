@@ -52,7 +52,7 @@ def test_a_cut_link_moves_its_path_and_the_history_says_how_fast(tmp_path: Path)
     scene(main)
 
 
-def test_a_controller_that_was_killed_goes_on_with_the_next_term_and_the_paths_that_stand(tmp_path: Path) -> None:
+def test_a_controller_that_was_killed_goes_on_with_a_higher_term_and_the_paths_that_stand(tmp_path: Path) -> None:
     async def main() -> None:
         network = PaperNetwork(*SQUARE)
         async with running(tmp_path, network, A_TO_D) as engine:
@@ -60,8 +60,8 @@ def test_a_controller_that_was_killed_goes_on_with_the_next_term_and_the_paths_t
             term, held = engine.live().term, network.held()
         async with running(tmp_path, network, A_TO_D) as engine:
             await engine.until(lambda: engine.up("a-d"))
-            assert engine.live().term == term + 1
-            assert all(agent.term == term + 1 for agent in network.agents.values())
+            assert engine.live().term > term
+            assert all(agent.term == engine.live().term for agent in network.agents.values())
             assert network.held() == held
             relay = engine.route("a-d")[1]
             network.cut(f"a-{relay}")  # the agents on paper refuse a version number that was used before

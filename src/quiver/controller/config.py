@@ -3,6 +3,7 @@
 [controller]
 id = "controller-1"
 state = "state"                 # directory (0700): its database
+poll = 5.0                      # seconds between two reads of an agent; may be left out
 
 [management]                    # towards agents
 source = "192.0.2.10"           # of outgoing calls; may be left out

@@ -16,10 +16,11 @@ __all__ = ["ControllerTable", "DemandTable", "ManagementTable", "NorthboundTable
 
 
 class ControllerTable(Table, frozen=True, kw_only=True):
-    """Who this is, and where it keeps what must last."""
+    """Who this is, where it keeps what must last, and how often it reads its agents, in seconds."""
 
     id: str
     state: Path
+    poll: Annotated[float, Meta(ge=limits.POLL_LEAST, le=limits.POLL_MOST)] = limits.POLL_INTERVAL
 
 
 class ManagementTable(Table, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ async def run_controller(reread: Callable[[], ControllerConfig], tell: Callable[
     async with AsyncExitStack() as stack:
         database = ControllerDatabase(config.database)
         stack.callback(database.close)
-        engine = Engine(database, connector, ChildSolver())
+        engine = Engine(database, connector, ChildSolver(), poll=config.controller.poll)
         resources = Resources(engine, config.controller.id)
         feed = LiveFeed(engine, resources)
         plane = Northbound(

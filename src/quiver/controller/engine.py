@@ -6,6 +6,7 @@ again). When a commit fails, or the controller's code does, it is thrown away an
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,7 @@ class Engine:
         database: its memory; used by one worker thread at a time.
         connector: makes sessions with agents.
         solver: computes allocations.
+        poll: seconds between two reads of an agent.
         wall: seconds since 1970-01-01 UTC, for the history.
     """
 
@@ -66,10 +68,12 @@ class Engine:
         connector: Connector,
         solver: Solver,
         *,
+        poll: float = limits.POLL_INTERVAL,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._database: Final = database
         self._clock: Final = SystemClock()
+        self._poll: Final = poll
         self._wall: Final = wall
         self._worker: Final = ThreadPoolExecutor(1, "controller-database")
         self._controller: Controller | None = None
@@ -208,7 +212,8 @@ class Engine:
         return self._start(kept)
 
     def _start(self, kept: Kept) -> Controller:
-        controller = Controller(kept.facts, self._clock)
+        salt = secrets.randbelow(limits.TERM_SALT + 1)
+        controller = Controller(kept.facts, self._clock, salt, self._poll)
         self.newest = kept.number
         self.registry.load(kept.agents)
         self._admit(controller, {fact.node for fact in kept.facts if isinstance(fact, Member)})
