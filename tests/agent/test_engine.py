@@ -77,7 +77,7 @@ class Wire:
 
 def network_of(name: str, links: dict[str, Link]) -> Network:
     entries = [LinkEntry(id=link, neighbour=_other(link, name), level=64 * 1024) for link in links if name in link]
-    return Network(node=name, links=tuple(entries), paths=(PATH,), directory=DIRECTORY)
+    return Network(node=name, links=tuple(entries), paths=(PATH,), directory=DIRECTORY, wait=limits.DELIVERY_WAIT_MAX)
 
 
 def _other(link: str, name: str) -> str:
@@ -134,7 +134,7 @@ def _credit(engine: Engine) -> int:
     return engine.node.paths.sources[PATH.key].credit
 
 
-async def until(holds, seconds: float = 20.0) -> None:
+async def until(holds, seconds: float = 90.0) -> None:
     """Until a condition holds; the limit is for a test that would never end."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  # the engine's state has no event of its own
@@ -199,6 +199,8 @@ def test_a_full_disk_at_the_destination_answers_no_master(tmp_path):
     async def scenario():
         async with running(tmp_path) as (engines, disks):
             disks["carol"].full = True
+            hasty = msgspec.structs.replace(engines["alice"].node.network, wait=1.0)
+            await engines["alice"].reconfigure(hasty)
             with pytest.raises(UnavailableError):
                 await engines["alice"].ask("sae-a", ["sae-c"], 1, 256)
             disks["carol"].full = False

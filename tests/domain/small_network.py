@@ -135,7 +135,7 @@ class SmallNetwork:
     def ask(self, name: str, master: str, *slaves: str, count: int = 1, size: int = 256) -> Reply:
         """A master asks for keys; errors that are raised at once stand in the reply too."""
         try:
-            reply = self.node(name).ask(master, slaves, count, size)
+            reply = self.node(name).saes.ask(master, slaves, count, size)
         except QuiverError as error:
             reply = Reply(error=error)
         self.turn(name)
@@ -143,7 +143,7 @@ class SmallNetwork:
 
     def fetch(self, name: str, caller: str, master: str, key_ids: Sequence[str]) -> list[bytes]:
         """A slave asks for keys by their key_IDs; the keys leave after the commit."""
-        reply = self.node(name).fetch(caller, master, key_ids)
+        reply = self.node(name).saes.fetch(caller, master, key_ids)
         self.turn(name)
         assert reply.keys is not None
         return [key.key.reveal() for key in reply.keys]

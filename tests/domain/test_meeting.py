@@ -17,7 +17,7 @@ from .small_network import Letter
 def test_nothing_shared_is_used_before_the_meeting():
     net = two()
     with pytest.raises(UnavailableError, match="has not met"):
-        net.node("d").fetch("dora", "alice", [])
+        net.node("d").saes.fetch("dora", "alice", [])
     net.ask("a", "alice", "dora")
     assert {letter.message.kind for letter in net.letters} == {"hello"}
     net.settle()

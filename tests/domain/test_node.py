@@ -75,7 +75,7 @@ def test_a_wrong_request_is_refused_and_nothing_is_consumed(
     words: str,
 ):
     with pytest.raises(error, match=words):
-        net.node("a").ask(master, slaves, count, size)
+        net.node("a").saes.ask(master, slaves, count, size)
     assert len(net.node("a").delivery.requests) == 0
     assert not net.node("a").journal.urgent
 
@@ -83,11 +83,11 @@ def test_a_wrong_request_is_refused_and_nothing_is_consumed(
 def test_keys_are_handed_out_to_their_slaves_at_home_only(net: SmallNetwork):
     node = net.node("d")
     with pytest.raises(RequestError, match="master_SAE_ID"):
-        node.fetch("dora", "xena", [])
+        node.saes.fetch("dora", "xena", [])
     with pytest.raises(UnauthorizedError):
-        node.fetch("anna", "alice", [])
+        node.saes.fetch("anna", "alice", [])
     with pytest.raises(UnauthorizedError):
-        node.fetch("dora", "anna", [])
+        node.saes.fetch("dora", "anna", [])
 
 
 def test_unfetched_keys_wait_until_one_neighbour_was_met(net: SmallNetwork):
@@ -97,7 +97,7 @@ def test_unfetched_keys_wait_until_one_neighbour_was_met(net: SmallNetwork):
     names = [reply.keys[0].key_id]
     net.restart("d")
     with pytest.raises(UnavailableError):
-        net.node("d").fetch("dora", "alice", names)
+        net.node("d").saes.fetch("dora", "alice", names)
     net.settle()
     net.beat()
     assert net.fetch("d", "dora", "alice", names) == [reply.keys[0].key.reveal()]
@@ -106,10 +106,10 @@ def test_unfetched_keys_wait_until_one_neighbour_was_met(net: SmallNetwork):
 def test_the_stock_of_a_pair_is_what_is_ready_and_what_its_buffers_hold():
     net = row(PathEntry("a-d", 1, 1, tuple("abcd"), depth=16 * KIB))
     net.beat(2)
-    assert net.node("a").stock("alice", "dora") == ("d", 4 * (4 * KIB - 32), 16 * KIB)
-    assert net.node("a").stock("alice", "anna") == ("a", 0, 0)
+    assert net.node("a").saes.stock("alice", "dora") == ("d", 4 * (4 * KIB - 32), 16 * KIB)
+    assert net.node("a").saes.stock("alice", "anna") == ("a", 0, 0)
     with pytest.raises(UnauthorizedError):
-        net.node("a").stock("anna", "dora")
+        net.node("a").saes.stock("anna", "dora")
 
 
 def test_a_request_without_pad_is_refused_after_its_time_and_costs_nothing():
@@ -127,7 +127,7 @@ def test_a_request_without_pad_is_refused_after_its_time_and_costs_nothing():
 def test_an_sae_that_has_gone_frees_its_place():
     net = SmallNetwork("abcd", [TWO_RELAYS], pad_along("abcd", per_link=0))
     reply = net.ask("a", "alice", "dora")
-    net.node("a").abandon(reply)
+    net.node("a").saes.abandon(reply)
     assert len(net.node("a").delivery.requests) == 0
 
 
@@ -225,7 +225,7 @@ def test_a_directory_may_change_while_the_node_runs(net: SmallNetwork):
     node = net.node("a")
     node.reconfigure(msgspec.structs.replace(node.network, directory=Directory()))
     with pytest.raises(RequestError):
-        node.ask("alice", ["dora"], 1, 256)
+        node.saes.ask("alice", ["dora"], 1, 256)
     node.reconfigure(msgspec.structs.replace(node.network, directory=DIRECTORY))
     assert node.network.directory.permits("alice", "dora")
 

@@ -87,9 +87,9 @@ class Driver:
         self.node.failed(message)
 
     def ask(self, master: str, slaves: Sequence[str], count: int, size: int, on_reply: OnReply) -> Reply:
-        """A request for new keys, as `Node.ask`; `on_reply` gets keys or error, perhaps many turns later."""
+        """A request for new keys, as `SaeDesk.ask`; `on_reply` gets keys or error, perhaps many turns later."""
         try:
-            reply = self.node.ask(master, slaves, count, size)
+            reply = self.node.saes.ask(master, slaves, count, size)
         except QuiverError as error:
             reply = Reply(error=error)
         if reply.done:
@@ -99,9 +99,9 @@ class Driver:
         return reply
 
     def fetch(self, caller: str, master: str, key_ids: Sequence[str], on_reply: OnReply) -> None:
-        """A request for keys by their key_IDs, as `Node.fetch`."""
+        """A request for keys by their key_IDs, as `SaeDesk.fetch`."""
         try:
-            reply = self.node.fetch(caller, master, key_ids)
+            reply = self.node.saes.fetch(caller, master, key_ids)
         except QuiverError as error:
             reply = Reply(error=error)
         self._leave(reply, on_reply)

@@ -233,7 +233,7 @@ class Engine:
             self._wake.set()
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
-        """New keys, as `Node.ask`.
+        """New keys, as `SaeDesk.ask`.
 
         Raises:
             QuiverError: why not.
@@ -249,11 +249,11 @@ class Engine:
             return _keys(await self._settled(replied, request))
         except asyncio.CancelledError:
             if asked:
-                self._put(lambda driver: driver.node.abandon(asked[0]), self._life)
+                self._put(lambda driver: driver.node.saes.abandon(asked[0]), self._life)
             raise
 
     async def fetch(self, caller: str, master: str, key_ids: Sequence[str]) -> list[DeliveredKey]:
-        """Keys by their key_IDs, as `Node.fetch`.
+        """Keys by their key_IDs, as `SaeDesk.fetch`.
 
         Raises:
             QuiverError: why not.

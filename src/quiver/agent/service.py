@@ -29,7 +29,7 @@ class NodeService:
             QuiverError: as `KeyService.status`.
         """
         node = self._engine.node
-        destination, ready, depth = node.stock(caller, slave)
+        destination, ready, depth = node.saes.stock(caller, slave)
         key_bytes = limits.KEY_SIZE_DEFAULT // 8
         local = destination == node.network.node
         most = limits.UNFETCHED_BATCHES if local else depth // key_bytes

@@ -2,9 +2,9 @@
 
 Whoever drives a node (the agent's engine, or the simulation) does this, again and again:
 
-1. hand in what has happened: `receive`, `answered`, `failed`, `ask`, `fetch`, `got`, ...; then call `step`;
+1. hand in what has happened: `receive`, `answered`, `failed`, `saes.ask`, `saes.fetch`, `ends.got`, ...; then call `step`;
 2. if `journal.urgent`, make `journal.take()` durable in one commit and set `number` to its commit number;
-3. only then let out what the step produced: answers, replies to SAEs, `messages()`, `calls()` of devices.
+3. only then let out what the step produced: answers, replies to SAEs, `messages()`, `ends.calls()` of devices.
 
 If the commit fails, the node is thrown away and made anew from the database: memory never runs ahead of storage. A reply that
 says `at_once` may leave before the commit; what it says is durable at another node already.
@@ -19,7 +19,7 @@ from quiver.domain import limits
 from quiver.domain.context import Context
 from quiver.domain.delivery import Delivery
 from quiver.domain.dispatch import Dispatch
-from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, UnauthorizedError, UnavailableError
+from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.domain.holdings import Holdings
 from quiver.domain.journal import Journal
 from quiver.domain.link_set import LinkSet
@@ -30,8 +30,7 @@ from quiver.domain.outbox import Message, Outbox
 from quiver.domain.paths import Paths
 from quiver.domain.ports import Clock, Entropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
-from quiver.domain.reply import Reply
-from quiver.domain.requests import Request
+from quiver.domain.sae_desk import SaeDesk
 from quiver.domain.secret import Secret
 from quiver.domain.vault import Vault
 
@@ -109,6 +108,7 @@ class Node:
         self.holdings: Final = Holdings(
             self.context, self.paths, self.vault, self.delivery, self.ends.collectors, self.meeting.peers
         )
+        self.saes: Final = SaeDesk(self.context, self.paths.sources, self.delivery, self.vault, self.meeting.met_any_of)
         self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.ends.collectors)
         self._next_beat = clock.now()
         self._contacts = self.contacts()
@@ -232,89 +232,6 @@ class Node:
     def messages(self) -> list[Message]:
         """What to send now. Each message is given back to `answered` or `failed`."""
         return [*self.ends.links.beats(self.meeting.header_for), *self.outbox.messages()]
-
-    # --- SAEs -----------------------------------------------------------------------------------------------------
-
-    def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> Reply:
-        """New keys for a master and its slaves (ETSI GS QKD 014 clause 5.3).
-
-        Args:
-            master: the calling SAE, as its certificate names it.
-            slaves: the other SAEs; all at home at one node.
-            count: number of keys, 1 to `limits.KEYS_PER_REQUEST`.
-            size: bits of each, a multiple of 8.
-
-        Raises:
-            RequestError: a slave is unknown, or `count` or `size` is out of range.
-            UnauthorizedError: the master is not at home here, or may not share keys with a slave.
-            UnavailableError: nothing can be promised now.
-        """
-        directory = self.network.directory
-        destination = self._destination(master, slaves)
-        request = Request(
-            master=master,
-            slaves=tuple(slaves),
-            destination=destination,
-            count=count,
-            size=size,
-            deadline=self._clock.now() + self.network.wait,
-            reply=Reply(),
-        )
-        if not 1 <= count <= limits.KEYS_PER_REQUEST or request.key_bytes > limits.KEY_BYTES_PER_REQUEST or size % 8:
-            raise RequestError("number or size is out of range")
-        if directory.homes[slaves[0]] == self.network.node:
-            self.delivery.requests.serve_local(request, self.vault.store_local)
-        else:
-            self.delivery.requests.add(request)
-        return request.reply
-
-    def _destination(self, master: str, slaves: Sequence[str]) -> str:
-        directory = self.network.directory
-        for slave in slaves:
-            if slave not in directory.homes:
-                raise RequestError("slave_SAE_ID: unknown SAE", details={"slave_SAE_ID": f"{slave[:64]} is not known"})
-        if directory.homes.get(master) != self.network.node:
-            raise UnauthorizedError("the calling SAE is not at home at this KME")
-        if not all(directory.permits(master, slave) for slave in slaves):
-            raise UnauthorizedError("the calling SAE may not share keys with this SAE")
-        destinations = {directory.homes[slave] for slave in slaves}
-        if len(destinations) != 1:
-            raise RequestError("additional_slave_SAE_IDs shall be at home at the slave SAE's own KME")
-        return destinations.pop()
-
-    def abandon(self, reply: Reply) -> None:
-        """The SAE has gone: its request, if it still waits, is dropped."""
-        self.delivery.requests.abandon(reply)
-
-    def fetch(self, caller: str, master: str, key_ids: Sequence[str]) -> Reply:
-        """Keys for a slave by their key_IDs, all or none (ETSI GS QKD 014 clause 5.4); leaves after the commit.
-
-        Raises:
-            RequestError: a key_ID is not a UUID, or named twice, or the master is unknown.
-            KeyNotFoundError: a key is not here, or was taken before.
-            UnauthorizedError: the caller is not at home here, or was not named for one of the keys.
-            UnavailableError: no other node was met since the start (rule 2).
-        """
-        directory = self.network.directory
-        if master not in directory.homes:
-            raise RequestError("master_SAE_ID: unknown SAE", details={"master_SAE_ID": f"{master[:64]} is not known"})
-        if directory.homes.get(caller) != self.network.node or not directory.permits(master, caller):
-            raise UnauthorizedError("the calling SAE may not share keys with this SAE")
-        if self.context.pads and not self.meeting.met_any_of(self.context.pads):
-            raise UnavailableError("this KME has not met a neighbour since its start")
-        return self.vault.fetch(caller, master, key_ids)
-
-    def stock(self, caller: str, other: str) -> tuple[str, int, int]:
-        """The other SAE's node, and the bytes of pad that are ready for the pair and that its buffers hold when full.
-
-        Raises:
-            RequestError: the other SAE is unknown.
-            UnauthorizedError: the caller is not at home here, or may not share keys with it.
-        """
-        destination = self._destination(caller, [other])
-        sources = [s for s in self.paths.sources.values() if s.entry.destination == destination]
-        depth = sum(source.entry.depth for source in sources if not source.standing.retiring)
-        return destination, sum(source.ready for source in sources), depth
 
     # --- time -----------------------------------------------------------------------------------------------------
 
