@@ -44,6 +44,9 @@ class NoPeers:
     async def send(self, *message):
         raise RemoteError("nobody is there")
 
+    async def drop(self, neighbour, link):
+        """There is no connection to close."""
+
 
 class Managed:
     """A node and its management plane.
