@@ -8,8 +8,10 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from quiver.domain import limits
+
 from . import checks
-from .faults import WAIT, Faults
+from .faults import WAIT, Faults, over
 from .load import Asked, Load
 from .scenery import Scenery
 from .world import World
@@ -88,6 +90,8 @@ def _run(
     transport = scenery.transport
     clean = transport.drop + transport.slow == 0.0
     faults.note("start", START_UP if clean else 2 * START_UP, lambda _route: True, aftermath=0.0)
+    for link in scenery.devices.values():  # who is quicker takes what is in stock; the other end waits for what comes
+        faults.note(f"{link.name} fills", 3 * limits.SEGMENT_MIN / link.rate, over(link.ends), aftermath=0.0)
     if transport.poor:
         faults.note("every tenth message lost or late, or late ones hold up all others", LOADED, lambda _route: True)
     if prepare is not None:
