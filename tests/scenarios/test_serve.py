@@ -1,5 +1,6 @@
 """`quiver demo --serve` with foreign and own clients: what curl gets at one node another node knows, once, for the right SAE."""
 
+import asyncio
 import base64
 import json
 import os
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from quiver.net.netconf_client import NetconfClient
+from quiver.net.ssh_policy import public_key, read_private_key
+from quiver.protocols.yang.names import KMS
 from tests.scenarios.processes import QUIVER, alive, group, leaks, temporary_directory, texts_below
 
 pytestmark = pytest.mark.system
@@ -22,9 +26,10 @@ Json = dict[str, Any]
 class Served:
     """A network that serves, as its JSON object tells."""
 
-    def __init__(self, told: Json, process: subprocess.Popen[str]) -> None:
+    def __init__(self, told: Json, process: subprocess.Popen[str], temporary: Path) -> None:
         self.told = told
         self.process = process
+        self.temporary = temporary
         self.keys: list[bytes] = []
         self.master: Json = told["saes"][0]
         self.slave: Json = next(sae for sae in told["saes"] if sae["agent"] != self.master["agent"])
@@ -77,6 +82,17 @@ class Served:
         self.keys += [base64.b64decode(key["key"]) for key in answer.get("keys", []) if "key" in key]
         return answer
 
+    def network(self, *arguments: str) -> Json:
+        """`quiver network`, which finds the demo by itself: no other keeps its state where this one does."""
+        told = subprocess.run(
+            [QUIVER, "network", *arguments, "--json"],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+        )
+        answer: Json = json.loads(told.stdout)
+        return answer
+
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
@@ -85,10 +101,10 @@ def served() -> Iterator[Served]:
         assert demo.stdout is not None
         line = demo.stdout.readline()
         assert line, demo.communicate()[1]
-        found = Served(json.loads(line), demo)
+        found = Served(json.loads(line), demo, temporary)
         yield found
         logs = {name: text for name, text in texts_below(temporary).items() if "/logs/" in name}
-        assert len(logs) >= 13
+        assert len(logs) >= 17  # of 9 links, 7 agents and the controller
         assert len(found.keys) >= 5
         assert leaks([key for key in found.keys if len(key) >= 16], logs) == []
         os.killpg(demo.pid, signal.SIGINT)
@@ -101,9 +117,12 @@ def served() -> Iterator[Served]:
 def test_the_object_tells_where_everything_is(served: Served):
     told = served.told
     assert {"agents", "saes", "links", "controller", "state_directory"} <= told.keys()
-    assert told["controller"] is None
+    controller = told["controller"]
+    os.kill(controller["pid"], 0)
+    assert controller["url"].startswith("https://")
+    assert controller["config"].startswith(told["state_directory"])
+    assert controller["dashboard_url"] is None
     for agent in told["agents"]:
-        assert agent["netconf"] is None
         os.kill(agent["pid"], 0)
         assert agent["config"].startswith(told["state_directory"])
     for link in told["links"]:
@@ -180,12 +199,57 @@ def test_a_fault_can_be_ordered_for_a_link_of_the_demo(served: Served):
         assert json.loads(ordered.stdout)["link"] == link
 
 
+def test_an_operator_logs_in_at_every_agent_over_ssh_and_reads_its_paths(served: Served):
+    async def read(agent: Json) -> set[str]:
+        netconf = agent["netconf"]
+        client = await NetconfClient.over_ssh(
+            netconf["host"],
+            netconf["port"],
+            user=netconf["username"],
+            key=read_private_key(Path(netconf["private_key"])),
+            host_keys=[public_key(netconf["host_key"])],
+        )
+        async with client:
+            data = await client.get_config()
+            return {name.text or "" for name in data.iter(f"{{{KMS}}}virtual-link")}
+
+    links = {agent["id"]: asyncio.run(read(agent)) for agent in served.told["agents"]}
+    virtual_link = f"{served.master['agent']}-{served.slave['agent']}"
+    assert virtual_link in links[served.master["agent"]] & links[served.slave["agent"]]
+
+
+def test_the_network_shows_itself_through_its_controller(served: Served):
+    shown = served.network("show")
+    assert shown["network"]["nodes"] == shown["network"]["sessions"] == len(served.told["agents"])
+    assert {link["id"] for link in served.network("links")["links"]} == {link["id"] for link in served.told["links"]}
+    demands = served.network("demands")["demands"]
+    assert len(demands) == shown["network"]["demands"] == shown["network"]["served"]
+    assert len(served.network("paths")["paths"]) == len(demands)
+
+
+def test_a_drained_node_relays_no_more_and_keys_go_on(served: Served):
+    def route() -> list[str]:
+        ends = served.master["agent"], served.slave["agent"]
+        paths = served.network("paths")["paths"]
+        return next(path["nodes"] for path in paths if (path["nodes"][0], path["nodes"][-1]) == ends)
+
+    relay = route()[1]
+    assert len(route()) >= 4
+    served.network("drain", "node", relay)
+    while relay in route():
+        served.new_key()
+    served.network("undrain", "node", relay)
+    served.new_key()
+
+
 def test_two_demos_run_side_by_side(served: Served):
     with temporary_directory() as temporary, group([QUIVER, "demo", "--serve", "--json"], temporary) as other:
         assert other.stdout is not None
         told = json.loads(other.stdout.readline())
         ports = {agent["sae_url"] for agent in told["agents"]}
         assert not ports & {agent["sae_url"] for agent in served.told["agents"]}
+        show = [QUIVER, "network", "show", "--json", "--state", told["state_directory"]]
+        assert json.loads(subprocess.run(show, capture_output=True, check=True).stdout)["network"]["served"]
         other.send_signal(signal.SIGTERM)
         other.communicate(timeout=10)
         assert other.returncode == 0

@@ -44,7 +44,7 @@ class _Progress:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._console.print(f"{perf_counter() - self._started:5.1f} s  {line}", markup=False)
+        self._console.print(f"{perf_counter() - self._started:5.1f} s  {line}", markup=False, soft_wrap=True)
 
 
 def _whole_bytes(size: int) -> int:
@@ -69,7 +69,7 @@ def demo(
         bool, typer.Option("--serve", help="Start the network, say where it listens, and keep it running.")
     ] = False,
 ) -> None:
-    """Start a QKD network on this machine, relay keys through it, and say what happened.
+    """Start a QKD network on this machine, relay keys through it, break things meanwhile, and say what happened.
 
     Everything runs on the loopback and keeps its state in one temporary directory. Nothing is left behind, also after Ctrl-C.
     """

@@ -28,7 +28,7 @@ Ready = dict[str, Any]
 
 _TRIES: Final = 3  # with other ports each, where somebody else has taken one
 _FILLED: Final = 0.85  # of a buffer's depth; blocks are quarters of it, and less than half of one is not filled up
-_FILLING: Final = 60.0  # seconds for all buffers
+_FILLING: Final = 120.0  # seconds for all buffers; some 5 where nothing else runs
 _LOOK: Final = 0.15  # seconds between two looks
 
 

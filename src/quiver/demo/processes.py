@@ -22,7 +22,7 @@ from quiver.domain.errors import ConfigurationError, RemoteError
 
 __all__ = ["Children", "Command", "OnDeath", "StartError", "quiver_command"]
 
-READY: Final = 60.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
+READY: Final = 120.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
 GRACE: Final = 6.0  # seconds from SIGTERM to SIGKILL; a listener gives requests under way three
 _TAIL: Final = 2000  # bytes of a log that are shown
 _PR_SET_PDEATHSIG: Final = 1

@@ -190,7 +190,10 @@ def print_network(network: DemoNetwork, console: Console) -> None:
         f"  curl --cert {master['certificate']} --key {master['private_key']} \\\n"
         f"    --cacert {master['ca']} \\\n"
         f"    '{master['kme_url']}/api/v1/keys/{slave['id']}/enc_keys?size=256'\n\n"
-        f"State: {network.files.root}. Ctrl-C ends everything.",
+        f"What the controller sees:    quiver network show, links, paths, demands, alarms\n"
+        f"Take a node out of use:      quiver network drain node linz\n"
+        f"Cut a link, and repair it:   quiver device fault linz-wien cut, quiver device fault linz-wien repair\n\n"
+        f"State: {network.files.root}, for --state where more than one demo runs. Ctrl-C ends everything.",
         markup=False,
         soft_wrap=True,
     )

@@ -46,7 +46,7 @@ def link_to_cut(plan: Plan, routes: Sequence[Nodes]) -> LinkPlan:
 
 
 def link_to_drain(plan: Plan, routes: Sequence[Nodes]) -> LinkPlan:
-    """Likewise, of those whose devices say that their quantum channel is down, if there are any, the one with the smallest stock."""
+    """Likewise, of those whose devices tell when their quantum channel is down, if there are any, one with the least stock."""
     links = _links_of(plan, routes)
     telling = [link for link in links if profile_named(link.vendor).dialect.state_field is not None] or links
     least = min(map(_stock, telling))
