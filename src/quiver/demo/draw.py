@@ -29,7 +29,11 @@ _FAST: Final = (*_MAIN_VENDORS, "birch")
 _SLOW: Final = "dogwood"
 _NODES: Final = ("ulm", "linz", "wien", "brno", "graz", "prag", "zlin")
 _MAIN: Final = (("ulm", "linz"), ("linz", "wien"), ("wien", "brno"))
-_ROUND: Final = (("linz", "prag"), ("prag", "zlin"), ("zlin", "brno"))
+_ROUND: Final = (("linz", "prag"), ("zlin", "brno"))
+_TELLING: Final = (
+    "prag",
+    "zlin",
+)  # on every other way of the main pair; along the top there are two whose devices tell
 _BESIDE: Final = (("ulm", "graz"), ("graz", "prag"))
 _CHORD: Final = ("linz", "graz")  # on no shortest way but that of its own ends
 _JOINING: Final = "bern"
@@ -46,6 +50,7 @@ def draw_plan(seed: int, *, key_bytes: int = 0) -> Plan:
     drawn = random.Random(seed)  # noqa: S311  # of the network's shape only, never of keys
     vendors = dict(zip(_MAIN, drawn.sample(_MAIN_VENDORS, len(_MAIN)), strict=True))
     vendors |= {ends: drawn.choice(_MAIN_VENDORS) for ends in _ROUND}
+    vendors[_TELLING] = "elm"  # it says when its quantum channel is down, and has the smallest stock
     vendors |= dict(zip(_BESIDE, drawn.sample((drawn.choice(_MAIN_VENDORS), "birch"), 2), strict=True))
     vendors[_CHORD] = _SLOW
     links = tuple(_link(drawn, ends, vendor) for ends, vendor in vendors.items())

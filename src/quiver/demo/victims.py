@@ -46,9 +46,9 @@ def link_to_cut(plan: Plan, routes: Sequence[Nodes]) -> LinkPlan:
 
 
 def link_to_drain(plan: Plan, routes: Sequence[Nodes]) -> LinkPlan:
-    """Likewise, of those whose devices tell when their quantum channel is down, if there are any, one with the least stock."""
+    """Likewise, of those whose devices tell when their quantum channel is down, one with the least stock."""
     links = _links_of(plan, routes)
-    telling = [link for link in links if profile_named(link.vendor).dialect.state_field is not None] or links
+    telling = [link for link in links if profile_named(link.vendor).dialect.state_field is not None]
     least = min(map(_stock, telling))
     return _most_used([link for link in telling if _stock(link) == least], routes)
 
