@@ -72,7 +72,10 @@ def test_init_says_what_it_made_and_never_overwrites(tmp_path: Path) -> None:
     assert "nodes-ca.pem: exists already; nothing is overwritten" in again.stderr
     assert not (tmp_path / "ca" / "saes-ca.key").exists()
     wrong = pki("init", tmp_path / "ca", "--only", "node")
-    assert (wrong.exit_code, wrong.stderr) == (1, "quiver: authority 'node': allowed are nodes, saes, devices, management\n")
+    assert (wrong.exit_code, wrong.stderr) == (
+        1,
+        "quiver: authority 'node': allowed are nodes, saes, devices, management\n",
+    )
 
 
 def test_request_and_sign_tell_their_files(ca: Path, tmp_path: Path) -> None:

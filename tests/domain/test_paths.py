@@ -218,6 +218,21 @@ def test_credit_that_changes_often_is_sent_seldom():
     assert paths.due == net.clock.now() + limits.CREDIT_PAUSE
 
 
+def test_a_path_that_comes_has_credit_at_once_also_where_idle_ones_were_promised_more_than_there_is():
+    idle = [PathEntry(f"idle-{number}", 1, 1, tuple("abcd")) for number in range(4)]
+    net = row(*idle)
+    net.beat(5)
+    owned = net.node("b").context.pads["c"].owned
+    promised = sum(relay.set_aside for relay in net.node("b").paths.relays.values())
+    assert owned * 3 // 4 < promised <= owned < len(idle) * limits.LARGEST_REQUEST
+    reconfigure(net, *idle, DEEP)
+    assert net.node("a").paths.sources[DEEP.key].credit > 0
+    for _ in range(20):
+        net.beat(seconds=limits.CREDIT_PAUSE)
+        promised = sum(relay.set_aside for relay in net.node("b").paths.relays.values())
+        assert promised <= net.node("b").context.pads["c"].owned, "nothing is promised twice"
+
+
 def test_opposite_demand_on_one_row_is_served_both_ways():
     back = PathEntry("d-a", 1, 1, tuple("dcba"), depth=16 * KIB)
     kept = pad_along("abcd", 8)

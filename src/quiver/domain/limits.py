@@ -214,6 +214,7 @@ APPLICATIONS_NOTED: Final = (
 PAD_LOW: Final = 4  # own pad below this part of its level is low
 PAD_HIGH: Final = 2  # and above this part no longer: what lies between changes nothing
 CREDIT_DRY: Final = 1.0  # seconds without credit that was only used up, until the path counts as dry
+PAD_FOR_NEW: Final = 8  # one part of so many of a relay's pad is promised to versions alone that hold no promise yet
 VOID_GRACE: Final = 0.5  # seconds in which a sequence may still end whose path has lost its credit or has a successor
 LINK_BEAT: Final = 0.2  # seconds between two beats of a link; with the next, a cut is noticed within 0.25 to 0.45 s
 LINK_SILENCE: Final = 0.25  # seconds after a beat without an answer, until the link is down; one TCP repeat fits in

@@ -96,11 +96,17 @@ class Meeting:
         return Header(incarnation, self.run, number, mac, self._state(peer).met_run)
 
     def _state(self, peer: str) -> _State:
-        return self._states.setdefault(peer, _State())
+        state = self._states.get(peer)
+        if state is None:
+            state = self._states[peer] = _State()
+        return state
 
     def peer(self, node: str) -> Peer:
         """The durable record of a node."""
-        return self.peers.setdefault(node, Peer(node=node))
+        record = self.peers.get(node)
+        if record is None:
+            record = self.peers[node] = Peer(node=node)
+        return record
 
     def met(self, node: str) -> bool:
         """Whether a node's present run is met by this run."""

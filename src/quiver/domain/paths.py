@@ -39,7 +39,7 @@ class Paths:
     def __init__(self, context: Context, records: Iterable[Record]) -> None:
         self._context: Final = context
         self.sources: Final[dict[str, Source]] = {}
-        self._versions: Final[dict[tuple[str, int], dict[str, Source]]] = {}  # virtual link, path → its versions in sources
+        self._versions: Final[dict[tuple[str, int], dict[str, Source]]] = {}  # of each path, those that start here
         self.relays: Final[dict[str, Relay]] = {}
         self.destinations: Final[dict[str, Destination]] = {}
         self._routes: Final[dict[str, Route]] = {}
@@ -274,7 +274,8 @@ class Paths:
         """Each path's fair share of the pad towards its next node, and what it may have beyond what is set aside for it.
 
         What was promised to one path is not given to another before the promise has ended; a path that was promised more than
-        its share is told its share, and the rest is free a few seconds later.
+        its share is told its share, and the rest is free a few seconds later. A path that comes does not wait for that: a part
+        of all pad is kept for those that were promised nothing yet.
         """
         claims: dict[str, list[Claim]] = {}
         for source in self.sources.values():
@@ -291,12 +292,19 @@ class Paths:
             self.wanted[neighbour] = max(0, needed - owned)
             self.spare[neighbour] = max(0, owned - needed)
             self._watch_level(neighbour, owned)
-            shares = divide(owned, own)
-            fair.update(shares)
             held = sum(bound.get(claim.key, 0) for claim in own)
-            if held:
-                shares = divide(max(0, owned - held), [_beyond(claim, bound.get(claim.key, 0)) for claim in own])
+            if not held:
+                shares = divide(owned, own)
+                fair.update(shares)
+                extra.update(shares)
+                continue
+            kept = owned // limits.PAD_FOR_NEW
+            fair.update(divide(owned - kept, own))
+            shares = divide(max(0, owned - kept - held), [_beyond(claim, bound.get(claim.key, 0)) for claim in own])
             extra.update(shares)
+            new = [_beyond(claim, shares[claim.key]) for claim in own if not bound.get(claim.key)]
+            for key, more in divide(min(kept, max(0, owned - held)), new).items():
+                extra[key] += more
         for key, source in self.sources.items():
             source.share = extra.get(key, 0)
         return fair, extra
