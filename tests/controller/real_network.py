@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,11 @@ from quiver.client.operator import Access, OperatorClient
 from quiver.identity.lab import Lab
 from quiver.net.ports import free_ports
 from quiver.net.tls import Credentials
-from tests.scenarios.processes import QUIVER
 
 NODES = ("a", "b", "c")
 LINKS = (("a", "b"), ("b", "c"))
 HOST = "127.0.0.1"
+START = "from quiver.cli.{} import app; app()"  # one group of commands, without what the others need
 SAES = {"sae-1": "a", "sae-3": "c"}
 
 LINK = """
@@ -111,7 +112,11 @@ class RealNetwork:
         """Start a process, and do not wait for it."""
         with (self.directory / f"{name}.log").open("a") as log:
             process = subprocess.Popen(
-                [QUIVER, *map(str, arguments)], stdout=subprocess.PIPE, stderr=log, text=True, cwd=self.directory
+                [sys.executable, "-c", START.format(arguments[0]), *map(str, arguments[1:])],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.directory,
             )
         self.processes[name] = process
 

@@ -13,7 +13,7 @@ from tests.controller.real_network import HOST, RealNetwork, real_network
 
 pytestmark = pytest.mark.system
 
-PATIENCE = 120.0  # seconds until a test that waits for good is ended; nothing is measured by it
+PATIENCE = 240.0  # seconds until a test that waits for good is ended; nothing is measured by it
 PAUSE = 0.1  # seconds between two looks
 
 
