@@ -1,5 +1,7 @@
 """The checks are worth something: each rule of the controller, broken on purpose, is seen by them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest import mock
 
 import pytest
@@ -11,10 +13,23 @@ from quiver.domain.sdn.search import Search
 from .run import run_on_paper
 
 SEEDS = range(40)
+
+
+@contextmanager
+def forgotten_numbers() -> Iterator[None]:
+    """A controller gives out versions by its own database alone, however old that is."""
+    true = Memory.next_version
+    with (
+        mock.patch.object(Memory, "seen", return_value=True),
+        mock.patch.object(Memory, "next_version", lambda self, name, path, _above: true(self, name, path, 0)),
+    ):
+        yield
+
+
 RULES = {
-    "orphans are not swept": lambda: mock.patch.object(Provisioning, "_unwanted", return_value=False),
-    "what agents know of version numbers is not heard": lambda: mock.patch.object(Memory, "seen", return_value=True),
-    "no path ever moves": lambda: mock.patch.object(Search, "route", lambda self, path, *_: path.nodes or None),
+    "orphans are swept": lambda: mock.patch.object(Provisioning, "_unwanted", return_value=False),
+    "numbers are never used again": forgotten_numbers,
+    "paths leave what is broken": lambda: mock.patch.object(Search, "route", lambda self, path, *_: path.nodes or None),
 }
 
 
