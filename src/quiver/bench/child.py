@@ -4,6 +4,8 @@ agent CONFIG      the agent as `quiver agent run` runs it
 devices CONFIG…   the simulated devices of these links
 listener CONFIG   bare listeners with the TLS of this agent's peer and SAE planes: the ceiling of what an agent could answer
 subsystem CONFIG  a bare SSH subsystem: the ceiling of NETCONF over SSH
+controller CONFIG the SDN controller as `quiver controller run` runs it
+emulated PLAN     light agents: those of the process whose number is the name of the plan's file
 
 Each prints one line of JSON once it listens, and ends with its standard input, so that none outlives the benchmark.
 """
@@ -64,6 +66,20 @@ async def _subsystem(path: Path) -> None:
     await run_subsystem(path, _tell, _stopped())
 
 
+async def _controller(path: Path) -> None:
+    from quiver.controller.config import read_controller
+    from quiver.controller.daemon import run_controller  # with SciPy behind it, which no other role should wait for
+
+    await run_controller(lambda: read_controller(path), _tell)
+
+
+async def _emulated(path: Path) -> None:
+    from quiver.bench.emulated.host import run_host
+    from quiver.bench.emulated.plan import EmulationPlan
+
+    await run_host(EmulationPlan.read(path), int(path.stem), _tell, _stopped())
+
+
 def constant_container(count: int) -> bytes:
     """A Key container of `count` keys of the default size, as an enc_keys or dec_keys request is answered with."""
     entropy = SystemEntropy()
@@ -118,6 +134,8 @@ ROLES: Final[dict[str, Callable[..., Any]]] = {
     "devices": _devices,
     "listener": _listener,
     "subsystem": _subsystem,
+    "controller": _controller,
+    "emulated": _emulated,
 }
 
 

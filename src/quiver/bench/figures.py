@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.backends.openssl import backend
 
-__all__ = ["RUNS", "Ceiling", "Figure", "Machine", "Report", "latency", "share", "throughput"]
+__all__ = ["RUNS", "Ceiling", "Figure", "Machine", "Report", "latency", "percentile", "share", "throughput"]
 
 RUNS: Final = 5
 """Runs of each figure and of its ceiling, in turns; the median counts."""
@@ -106,6 +106,13 @@ def latency(name: str, values: Sequence[float], ceiling: str, ceilings: Sequence
     """A time in milliseconds; ratio = ceiling / value."""
     value, limit = statistics.median(values), statistics.median(ceilings)
     return _figure(name, "ms", values, Ceiling(ceiling, _short(limit)), limit / value)
+
+
+def percentile(name: str, percent: int, values: Sequence[float], ceiling: str, ceilings: Sequence[float]) -> Figure:
+    """The time in milliseconds within which so many of a hundred ended; its ceiling likewise, ratio = ceiling / value."""
+    value, limit = (sorted(times)[math.ceil(percent * len(times) / 100) - 1] for times in (values, ceilings))
+    figure = _figure(name, "ms", values, Ceiling(ceiling, _short(limit)), limit / value)
+    return msgspec.structs.replace(figure, value=_short(value))
 
 
 def share(name: str, values: Sequence[float], ceiling: str) -> Figure:

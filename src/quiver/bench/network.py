@@ -1,7 +1,6 @@
 """A line of trusted nodes for measuring: real agents and devices as processes, real TLS on loopback, real databases."""
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ import msgspec
 
 from quiver.bench.load import Caller, connected, post
 from quiver.bench.processes import Child, Children
+from quiver.bench.tables import table
 from quiver.domain import limits
 from quiver.domain.network import PathEntry
 from quiver.identity.lab import Lab
@@ -206,9 +206,9 @@ class Line:
         }
         links = [self._link_at(node, link) for link in self.links if node in (link.left, link.right)]
         entries = [msgspec.to_builtins(entry) for entry in paths if node in entry.nodes]
-        text = "".join(_table(f"[{name}]", values) for name, values in tables.items())
-        text += "".join(_table("[[links]]", link) for link in links)
-        text += "".join(_table("[[paths]]", entry) for entry in entries)
+        text = "".join(table(f"[{name}]", values) for name, values in tables.items())
+        text += "".join(table("[[links]]", link) for link in links)
+        text += "".join(table("[[paths]]", entry) for entry in entries)
         place.config.write_text(text, encoding="utf-8")
 
     def _files(self, profile: str, identity: str, prefix: str = "") -> dict[str, object]:
@@ -228,13 +228,13 @@ class Line:
 
     def _write_link(self, link: Link) -> None:
         top = {"name": link.name, "profile": link.vendor, "length_km": 1.0, "time_scale": _SCALE}
-        text = _table("", {**top, "state": self.root / "devices"})
+        text = table("", {**top, "state": self.root / "devices"})
         for node in (link.left, link.right):
             name = f"KME-{link.name}-{node}"
             port = self._device_ports[link.name, node]
             files = self._files("device", name)
             trust = self._lab.devices_trust
-            text += _table("[[ends]]", {"kme_id": name, "sae_id": node, "port": port, **files, "clients_ca": trust})
+            text += table("[[ends]]", {"kme_id": name, "sae_id": node, "port": port, **files, "clients_ca": trust})
         (self.root / f"{link.name}.toml").write_text(text, encoding="utf-8")
 
 
@@ -260,18 +260,3 @@ class Watch:
             if value >= least or time.monotonic() >= deadline:
                 return value
             await asyncio.sleep(_POLL)
-
-
-def _table(head: str, values: dict[str, object]) -> str:
-    return f"{head}\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
-
-
-def _toml(value: object) -> str:
-    """A value in TOML; a text's JSON form is one of TOML's."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, Path):
-        return json.dumps(str(value))
-    return json.dumps(value)

@@ -14,6 +14,7 @@ from quiver.bench.figures import Figure, Machine, Report
 from quiver.bench.netconf import measure_netconf
 from quiver.bench.progress import Progress
 from quiver.bench.relay import measure_relay
+from quiver.bench.rerouting import measure_reroutes
 from quiver.bench.routing import measure_routing
 
 __all__ = ["Group", "measure"]
@@ -25,16 +26,19 @@ class Group(enum.Enum):
     RELAY = "relay"
     DELIVERY = "delivery"
     ROUTING = "routing"
+    REROUTE = "reroute"
     NETCONF = "netconf"
     ALL = "all"
 
 
-_GROUPS: Final[dict[Group, Callable[[Path, float, Progress], Awaitable[list[Figure]]]]] = {
-    Group.RELAY: measure_relay,
-    Group.DELIVERY: measure_delivery,
-    Group.ROUTING: measure_routing,
-    Group.NETCONF: measure_netconf,
-}
+_Work = Callable[[Path, float, Progress], Awaitable[list[Figure]]]
+_WORK: Final[tuple[tuple[_Work, frozenset[Group]], ...]] = (
+    (measure_relay, frozenset({Group.RELAY, Group.ALL})),
+    (measure_delivery, frozenset({Group.DELIVERY, Group.ALL})),
+    (measure_routing, frozenset({Group.ROUTING, Group.ALL})),
+    (measure_reroutes, frozenset({Group.REROUTE, Group.ROUTING, Group.ALL})),
+    (measure_netconf, frozenset({Group.NETCONF, Group.ALL})),
+)
 
 
 async def measure(group: Group, seconds: float, progress: Progress) -> Report:
@@ -55,8 +59,8 @@ async def measure(group: Group, seconds: float, progress: Progress) -> Report:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     machine, figures = Machine.here(), list[Figure]()
     with contextlib.ExitStack() as stack:
-        for one, work in _GROUPS.items():
-            if group in (one, Group.ALL):
+        for work, groups in _WORK:
+            if group in groups:
                 root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quiver-bench-")))
                 figures += await work(root, seconds, progress)
     return Report(machine, figures)
