@@ -14,6 +14,7 @@ from tests.agent.configs import AGENT
 
 OLGA, BORIS = (asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip() for _ in range(2))
 RSA = asyncssh.generate_private_key("ssh-rsa", key_size=2048).export_public_key().decode().strip()
+NAMES = {OLGA: "olga", BORIS: "boris", RSA: "rsa"}  # in ids of tests, which are the same in each process
 
 MANAGEMENT = f"""
 [management]
@@ -121,6 +122,7 @@ def test_users_have_roles_and_keys() -> None:
         ('"mallory"', '"alice"', r"policy\.excluded_nodes\[0\]: 'alice' is this node"),
         ('"mallory"', '""', r"policy\.excluded_nodes\[0\]: '' is not allowed"),
     ],
+    ids=NAMES.get,
 )
 def test_a_wrong_table_is_refused_by_the_keys_name(old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as refused:
@@ -161,6 +163,7 @@ def test_nothing_is_found_where_all_is_well(path: Path) -> None:
         ),
         ('"management-classical-ca.pem"]', '"saes-ca.pem"]', "is trusted on [sae] too"),
     ],
+    ids=NAMES.get,
 )
 def test_what_does_not_fit_together_is_found(path: Path, old: str, new: str, finding: str) -> None:
     replace(path, old, new)
