@@ -106,3 +106,10 @@ def test_pad_that_another_path_holds_ready_is_nobodys_cost():
 
 def test_without_keys_there_is_no_figure():
     assert bits_per_key_bit_and_hop(snapshot(), snapshot(), 0, PATH, ENTRIES) is None
+
+
+def test_with_blocks_of_a_path_that_nobody_knows_nothing_is_claimed():
+    samples: dict[str, list[Sample]] = {"a": [("quiver_block_ready_bytes", {"path": "a-d/1/7"}, 992.0)]}
+    before, after = snapshot(), PadSnapshot.of(samples, ENTRIES)
+    assert after.unknown == 992
+    assert bits_per_key_bit_and_hop(before, after, 1000, PATH, ENTRIES) is None

@@ -88,7 +88,7 @@ def test_no_sae_notices_a_cut_or_a_dead_relay_with_or_without_a_buffer(demo: Run
     for move in (told, told["unbuffered"]):
         assert not passes(move["to"], told[what])
         assert passes(move["from"], told[what])
-        assert 0 < move["noticed_seconds"] < move["seconds"]
+        assert 0 < move["credit_seconds"] < move["seconds"]
         assert move["failed_requests"] == 0
         assert move["keys"]["delivered"] == move["keys"]["requested"] > 0
         assert move["keys"]["mismatched"] == move["keys"]["duplicated"] == 0

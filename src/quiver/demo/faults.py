@@ -18,7 +18,7 @@ from quiver.demo.plan import LinkPlan, PairPlan
 from quiver.demo.steady import SteadyLoad
 from quiver.demo.victims import Nodes, avoids, link_to_cut, link_to_drain, relay_to_kill
 from quiver.domain.errors import UnavailableError
-from quiver.domain.events import CreditGained, LinkDown, PathPrimed
+from quiver.domain.events import CreditGained, DeviceFault, LinkDown, PathPrimed
 from quiver.domain.network import PathEntry
 from quiver.domain.report import PathRole
 from quiver.qkd.profiles import profile_named
@@ -28,6 +28,7 @@ __all__ = ["FaultResult", "Faults", "Move"]
 
 _PATIENCE: Final = 15.0  # seconds until a path that has not moved counts as one that does not
 _CALM: Final = 0.3  # seconds of load after the last path has moved
+_LOOK: Final = 0.1  # seconds between two looks at paths
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         before: the route at the fault.
         after: the route of the first block that avoids it; None where none came in time.
-        noticed: until the first agent told that a link is down; None where none did.
+        noticed: until the first agent told that a link is down, or that a device is; None where none did.
         credit: until credit came to the source over the new route.
         ready: until the first block over it was ready there.
     """
@@ -158,17 +159,22 @@ class Faults:
         return {pair.name: (await self._entry(pair)).nodes for pair in self._pairs}
 
     async def _entry(self, pair: PairPlan) -> PathEntry:
-        """The newest path version of a pair over which keys have come.
+        """The path version of a pair over which keys come, once there is no other: a move under way is not what is measured.
 
         Raises:
             UnavailableError: there is none.
         """
-        report = await self._observer.report(pair.source)
-        primed = {path.key for path in report.paths if path.role is PathRole.SOURCE and path.primed}
-        held = [entry for entry in report.configured if entry.key in primed and entry.virtual_link == pair.virtual_link]
-        if not held:
-            raise UnavailableError(f"no path leads from {pair.source} to {pair.destination}")
-        return max(held, key=lambda entry: entry.version)
+        until = perf_counter() + _PATIENCE
+        while True:
+            report = await self._observer.report(pair.source)
+            held = [entry for entry in report.configured if entry.virtual_link == pair.virtual_link]
+            primed = {path.key for path in report.paths if path.role is PathRole.SOURCE and path.primed}
+            working = [entry for entry in held if entry.key in primed]
+            if working and (len(held) == 1 or perf_counter() > until):
+                return max(working, key=lambda entry: entry.version)
+            if perf_counter() > until:
+                raise UnavailableError(f"no path leads from {pair.source} to {pair.destination}")
+            await asyncio.sleep(_LOOK)
 
     async def _moves(self, at: float, routes: Mapping[str, Nodes], what: LinkPlan | str) -> dict[str, Move]:
         """Wait until the paths that passed what broke have moved, then a moment more."""
@@ -184,7 +190,7 @@ class Faults:
         except TimeoutError:
             return Move(before=before)
         credit = self._since(at, lambda seen: isinstance(seen.body, CreditGained) and seen.body.path == entry.key)
-        noticed = self._since(at, lambda seen: isinstance(seen.body, LinkDown))
+        noticed = self._since(at, lambda seen: isinstance(seen.body, LinkDown | DeviceFault))
         return Move(before=before, after=entry.nodes, noticed=noticed, credit=credit, ready=primed.at - at)
 
     async def _primed(self, at: float, pair: PairPlan, what: LinkPlan | str) -> tuple[Seen, PathEntry]:

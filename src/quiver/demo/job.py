@@ -47,10 +47,10 @@ async def run_job(options: JobOptions, say: Callable[[str], None]) -> JobResult:
     async with state_directory() as root, AsyncExitStack() as stack:
         level = "DEBUG" if options.trace else "INFO"
         network = await stack.enter_async_context(running_network(plan, root, say=say, log_level=level))
-        await network.filled()
-        say("the controller has made a path for each demand, and the buffers are filled")
         observer = await stack.enter_async_context(Observer(network.files.identities))
         await observer.watch({node: network.files.places.planes[node]["tls"] for node in plan.nodes})
+        await network.filled()
+        say("the controller has made a path for each demand, and the buffers are filled")
         result = await _Job(network, observer, options, say).run()
         result.seconds = perf_counter() - started
     return result
@@ -181,7 +181,7 @@ class _Job:
         plan = self._plan
         async with AsyncExitStack() as stack:
             pairs = (plan.main, plan.unbuffered)
-            drain = await self._steady(stack, plan.main, *_DRAIN)
+            drain = await self._steady(stack, plan.main, *_DRAIN, at_once=1)
             loads = {pair.name: await self._steady(stack, pair, *_STEADY[pair.name]) for pair in pairs}
             for load in loads.values():
                 await stack.enter_async_context(load)
@@ -195,9 +195,9 @@ class _Job:
         return _Broken(cut=cut, killed=killed, darkened=darkened)
 
     async def _steady(
-        self, stack: AsyncExitStack, pair: PairPlan, size: int, number: int, interval: float
+        self, stack: AsyncExitStack, pair: PairPlan, size: int, number: int, interval: float, **bounds: int
     ) -> SteadyLoad:
-        return SteadyLoad(await self._load(stack, pair, size=size), number, interval)
+        return SteadyLoad(await self._load(stack, pair, size=size), number, interval, **bounds)
 
 
 def _words(fault: FaultResult) -> str:

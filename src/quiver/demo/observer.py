@@ -85,6 +85,9 @@ class Observer:
             while len(self.events) < _MOST:
                 _, event = await session.event()
                 self.events.append(Seen(perf_counter(), node, event.body))
+                path = getattr(event.body, "path", None)
+                if path is not None and path not in self.entries:
+                    await self.report(node)  # now it is there; it may be gone when somebody wants to know its nodes
                 async with self._news:
                     self._news.notify_all()
         except RemoteError:

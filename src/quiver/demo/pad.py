@@ -37,7 +37,7 @@ _LABEL: Final = re.compile(r'(?P<name>\w+)="(?P<value>(?:[^"\\]|\\.)*)",?')
 _UNESCAPED: Final = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 _CALM: Final = 0.15  # seconds between two readings that agree
 _PATIENCE: Final = 5.0  # seconds until a reading is taken although they do not
-_FETCH: Final = aiohttp.ClientTimeout(total=5.0)
+_FETCH: Final = aiohttp.ClientTimeout(total=15.0)  # seconds; on a machine that does much else
 
 
 class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         checks: link pad that checks of segments spent.
         burned: cause → pad burned.
         level: "node to neighbour" → pad that the node may still allocate.
+        unknown: end-to-end pad in ready blocks of path versions that nobody knows: it cannot be accounted for.
     """
 
     allocated: int
@@ -62,6 +63,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     checks: int
     burned: dict[str, int]
     level: dict[str, int]
+    unknown: int = 0
 
     @classmethod
     def of(cls, samples: Mapping[str, list[Sample]], entries: Mapping[str, PathEntry]) -> "PadSnapshot":
@@ -75,7 +77,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         hash_keys: dict[str, float] = {}
         burned: dict[str, int] = {}
         level: dict[str, int] = {}
-        totals = {"allocated": 0, "collected": 0, "checks": 0, "under_way": 0}
+        totals = {"allocated": 0, "collected": 0, "checks": 0, "under_way": 0, "unknown": 0}
         names = {
             "quiver_pad_allocated_bytes_total": "allocated",
             "quiver_pad_collected_bytes_total": "collected",
@@ -89,6 +91,8 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
                     totals[names[name]] += int(value)
                 elif name == "quiver_block_ready_bytes" and labels["path"] in sources[node]:
                     ready[labels["path"]] = int(value)
+                elif name == "quiver_block_ready_bytes" and labels["path"] not in entries:
+                    totals["unknown"] += int(value)
                 elif name == "quiver_block_hash_key_bytes" and labels["path"] in sources[node]:
                     hash_keys[labels["path"]] = value
                 elif name == "quiver_pad_burned_bytes_total":
@@ -178,7 +182,9 @@ def bits_per_key_bit_and_hop(
     path: PathEntry,
     entries: Mapping[str, PathEntry],
 ) -> float | None:
-    """Link pad spent between two snapshots, per bit of delivered key and hop (design section 10); None without keys.
+    """Link pad spent between two snapshots, per bit of delivered key and hop (design section 10).
+
+    None where it cannot be told: without keys, or with blocks that cannot be accounted for.
 
     Args:
         before: settled.
@@ -187,7 +193,7 @@ def bits_per_key_bit_and_hop(
         path: its entry.
         entries: path version → entry.
     """
-    if not key_bytes:
+    if not key_bytes or before.unknown or after.unknown:
         return None
     standing = after.standing(entries) - before.standing(entries)
     spent = after.allocated - before.allocated - standing

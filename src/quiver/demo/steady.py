@@ -19,12 +19,14 @@ class SteadyLoad:
         load: of a pair of SAEs.
         number: keys in each request.
         interval: seconds between two requests.
+        at_once: requests under way at most; with one a network that is slow is asked for less.
     """
 
-    def __init__(self, load: Load, number: int, interval: float) -> None:
+    def __init__(self, load: Load, number: int, interval: float, *, at_once: int = _AT_ONCE) -> None:
         self._load: Final = load
         self._number: Final = number
         self._interval: Final = interval
+        self._at_once: Final = at_once
         self._tally = Tally()
         self._ends: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +51,7 @@ class SteadyLoad:
 
     async def _run(self) -> None:
         due = perf_counter()
-        room = asyncio.Semaphore(_AT_ONCE)
+        room = asyncio.Semaphore(self._at_once)
         async with asyncio.TaskGroup() as group:
             while not self._ends.is_set():
                 await room.acquire()
