@@ -25,6 +25,7 @@ _LEVEL_SLOW: Final = (
 )  # bytes per direction; a slow device starts with 64 KiB, two small buffers take half
 
 _MAIN_VENDORS: Final = ("alder", "cedar", "elm")  # of 1 Mbit/s and more at these lengths, and many bits in one request
+_ROUND_VENDORS: Final = ("alder", "cedar")  # with the elm between them three on each other way, too
 _FAST: Final = (*_MAIN_VENDORS, "birch")
 _SLOW: Final = "dogwood"
 _NODES: Final = ("ulm", "linz", "wien", "brno", "graz", "prag", "zlin")
@@ -49,7 +50,7 @@ def draw_plan(seed: int, *, key_bytes: int = 0) -> Plan:
     """
     drawn = random.Random(seed)  # noqa: S311  # of the network's shape only, never of keys
     vendors = dict(zip(_MAIN, drawn.sample(_MAIN_VENDORS, len(_MAIN)), strict=True))
-    vendors |= {ends: drawn.choice(_MAIN_VENDORS) for ends in _ROUND}
+    vendors |= dict(zip(_ROUND, drawn.sample(_ROUND_VENDORS, len(_ROUND)), strict=True))
     vendors[_TELLING] = "elm"  # it says when its quantum channel is down, and has the smallest stock
     vendors |= dict(zip(_BESIDE, drawn.sample((drawn.choice(_MAIN_VENDORS), "birch"), 2), strict=True))
     vendors[_CHORD] = _SLOW

@@ -94,7 +94,7 @@ def _facts_table(result: JobResult) -> Table:
 
 def _faults_table(result: JobResult) -> Table:
     """Each fault with a line for each pair whose path passed it."""
-    table = _table("what", "SAEs", "first key bits on another path", "new path", "longest wait", "failed")
+    table = _table("what", "SAEs", "pad on another path", "new path", "longest wait", "failed")
     for name, fault in (
         (f"{result.cut.what} cut", result.cut),
         (f"{result.killed.what} killed", result.killed),
@@ -120,10 +120,10 @@ def _fault_row(fault: FaultResult, pair: PairPlan) -> tuple[str, ...]:
 
 def _moved(move: Move | None, stored: int) -> str:
     if move is None:
-        return "stays: there is pad the other way" if stored else "stays: its path did not pass there"
+        return "stays: pad left its way" if stored else "stays: not there"
     if move.ready is None:
         return "none"
-    used = f", from {_kib(stored)} KiB in stock until then" if stored else ""
+    used = f", {_kib(stored)} KiB in stock" if stored else ""
     return f"after {move.ready:.2f} s{used}"
 
 

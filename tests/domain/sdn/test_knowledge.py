@@ -183,6 +183,15 @@ def test_the_lower_of_two_counts_is_a_links_rate() -> None:
     assert topology.links["ab"].rate == pytest.approx(8_000)
 
 
+def test_what_agents_collect_before_they_hear_each_other_says_nothing_about_their_link() -> None:
+    knowledge, _ = known()
+    for second in range(0, 40, 5):
+        told = report("a", AB["a"])
+        links = tuple(replace(link, state=LinkState.UNKNOWN) for link in told.links)
+        knowledge.reported("a", replace(told, links=links, pads=(PadReport(neighbour="b", level=LEVEL),)), second)
+    assert knowledge.view("a").meters["ab"].rate is None
+
+
 # --- smoothing ----------------------------------------------------------------------------------------------------
 
 

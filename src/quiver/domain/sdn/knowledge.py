@@ -85,7 +85,10 @@ class NodeView:
         for link in self.links.values():
             pad = self.pads.get(link.neighbour)
             sated = pad is not None and min(pad.own, pad.theirs) >= SATED * pad.level
-            self.meters.setdefault(link.id, RateMeter()).count(link.collected, now, held_back=sated)
+            held_back = (
+                sated or link.state is not LinkState.UP
+            )  # the agents have just started, or do not hear each other
+            self.meters.setdefault(link.id, RateMeter()).count(link.collected, now, held_back=held_back)
         for gone in [link for link in self.meters if link not in self.links]:
             del self.meters[gone]
 
