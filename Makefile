@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 LOCKED := install --only-binary :all: --require-hashes --no-deps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo test test-system system-packages lint types bench docs chaos sim-long lock clean
+.PHONY: help install demo test test-system system-packages lint types bench docs chaos scale sim-long lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 18
@@ -35,6 +35,12 @@ test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian pa
 
 sim-long: $(VENV)/.dev  ## 20,000 seeds of the simulation in one run
 	@$(BIN)/python -m tests.simulation.long_run --seeds 20000
+
+chaos: $(VENV)/.dev  ## 200 random steps of kills, restarts and cuts on real processes, some 15 minutes; SEED=N repeats one
+	@$(BIN)/python -m tests.chaos.long_run --steps 200 $(if $(SEED),--seed $(SEED))
+
+scale: $(VENV)/.run  ## 145 emulated nodes under one controller: times of reroutes, some 3 minutes
+	@$(BIN)/quiver bench reroute
 
 system-packages:  ## install what test-system needs (root, Debian)
 	@scripts/system-packages.sh

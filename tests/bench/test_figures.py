@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from quiver.bench.ceilings import Serial
-from quiver.bench.figures import Machine, Report, latency, throughput
+from quiver.bench.figures import Machine, Report, latency, percentile, throughput
 
 
 def test_a_rate_is_the_median_of_its_runs_and_its_ratio_says_how_much_of_the_ceiling_is_reached():
@@ -39,3 +39,11 @@ def test_the_json_object_has_the_members_that_the_command_contract_names():
 def test_the_least_latency_counts_the_messages_and_commits_of_one_key(serial: Serial, round_trips: int, commits: int):
     assert (serial.round_trips, serial.commits) == (round_trips, commits)
     assert serial.name == f"{round_trips} bare POST round trips + {commits} bare commits"
+
+
+def test_a_percentile_is_the_time_within_which_so_many_of_a_hundred_ended():
+    times = [float(number) for number in range(1, 101)]
+    figure = percentile("reroute.p99", 99, times[::-1], "bare", [2 * time for time in times])
+    assert (figure.value, figure.min, figure.max, figure.runs) == (99.0, 1.0, 100.0, 100)
+    assert (figure.ceiling.value, figure.ratio, figure.unit) == (198.0, 2.0, "ms")
+    assert percentile("reroute.p99", 99, [3.0, 1.0], "bare", [1.0, 1.0]).value == 3.0

@@ -14,73 +14,12 @@ from typing import Any
 import pytest
 
 from quiver.client import Credentials, KmeClient
-from quiver.domain.errors import KeyNotFoundError, RemoteError, UnavailableError
-from quiver.domain.reply import DeliveredKey
 from tests.scenarios.processes import QUIVER, alive, group, temporary_directory
+from tests.scenarios.traffic import Traffic
 
 pytestmark = pytest.mark.system
 
-KEYS = 5  # in each request
-PAUSE = 0.05  # seconds before an SAE tries again
 PATIENCE = 40.0  # seconds until a pair has to be served again after a kill
-Batch = list[DeliveredKey]
-
-
-class Traffic:
-    """One direction of a pair: a master that never stops asking, a slave that fetches every other batch at once."""
-
-    def __init__(self, master: KmeClient, slave: KmeClient, names: tuple[str, str]) -> None:
-        self.master, self.slave, self.names = master, slave, names
-        self.answered = 0
-        self.unfetched: list[Batch] = []
-        self.fetched: list[Batch] = []
-        self.uncertain: list[Batch] = []  # the slave's answer was lost on the way
-        self.progress = asyncio.Event()
-
-    async def run(self) -> None:
-        while True:
-            try:
-                batch = await self.master.get_keys(self.names[1], KEYS, 256)
-            except (RemoteError, UnavailableError):
-                await asyncio.sleep(PAUSE)
-                continue
-            self.answered += 1
-            self.unfetched.append(batch)
-            if self.answered % 2:
-                await self.fetch(self.unfetched.pop())
-            self.progress.set()
-
-    async def fetch(self, batch: Batch) -> None:
-        """What the master was answered with is there; only a lost answer leaves open whether it still is."""
-        try:
-            got = await self.slave.get_keys_by_id(self.names[0], [key.key_id for key in batch])
-        except UnavailableError:  # the slave's node has just started: nothing was taken
-            self.unfetched.append(batch)
-        except RemoteError:
-            self.uncertain.append(batch)
-        else:
-            assert got == batch
-            self.fetched.append(batch)
-
-    async def served_again(self, times: int) -> None:
-        for _ in range(times):
-            self.progress.clear()
-            await self.progress.wait()
-
-    async def settle(self) -> None:
-        """Fetch all that is left, then find that nothing is left."""
-        while self.unfetched:
-            await self.fetch(self.unfetched.pop())
-        for batch in self.uncertain:
-            ids = [key.key_id for key in batch]
-            try:
-                assert await self.slave.get_keys_by_id(self.names[0], ids) == batch
-            except KeyNotFoundError:
-                continue
-        for batch in (*self.fetched, *self.uncertain):
-            for key in batch:
-                with pytest.raises(KeyNotFoundError):
-                    await self.slave.get_keys_by_id(self.names[0], [key.key_id])
 
 
 class Agents:
@@ -160,7 +99,7 @@ def test_killing_every_agent_under_load_never_breaks_an_answered_promise(told: d
         traffic = asyncio.run(_under_load(told, agents))
     finally:
         agents.stop()
-    keys = [key for one in traffic for batch in (*one.fetched, *one.uncertain) for key in batch]
+    keys = [key for one in traffic for key in one.keys]
     assert len(keys) > 0
     assert len({key.key_id for key in keys}) == len(keys)
     assert len({key.key.reveal() for key in keys}) == len(keys)

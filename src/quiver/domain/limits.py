@@ -219,7 +219,9 @@ VOID_GRACE: Final = 0.5  # seconds in which a sequence may still end whose path 
 LINK_BEAT: Final = 0.2  # seconds between two beats of a link; with the next, a cut is noticed within 0.25 to 0.45 s
 LINK_SILENCE: Final = 0.25  # seconds after a beat without an answer, until the link is down; one TCP repeat fits in
 LINK_SILENCE_MOST: Final = 1.5  # seconds; what the one above rises to where answers have been slow lately
-LINK_MEMORY: Final = 5.0  # seconds in which a slow answer, or a silence that ended, makes patient; a start is over by then
+LINK_MEMORY: Final = (
+    5.0  # seconds in which a slow answer, or a silence that ended, makes patient; a start is over by then
+)
 LINK_DOUBT: Final = 0.05  # seconds between the two looks at a silence; what had arrived meanwhile is heard between them
 LINK_FIRST: Final = 3.0  # seconds for the first beat of a run to be answered; the neighbour may be starting as well
 LINK_ANSWER: Final = 2.0  # seconds for the answer to a beat; that the link is down is noticed before

@@ -53,6 +53,7 @@ class EmulatedNetwork:
     Attributes:
         controller: its process.
         operator: a client of its northbound interface.
+        addresses: node → address of its NETCONF server over TLS.
         seen: what has happened at the nodes, in no strict order.
     """
 
@@ -64,6 +65,7 @@ class EmulatedNetwork:
         self.demands: Final = tuple(demands)
         self.root: Final = Path(plan.root)
         self.seen: Final[list[Seen]] = []
+        self.addresses: Final[dict[str, str]] = {}
         self._stack: Final = AsyncExitStack()
         self._news = asyncio.Event()
         self._writers: Final[list[asyncio.StreamWriter]] = []
@@ -88,8 +90,8 @@ class EmulatedNetwork:
         hosts = await asyncio.gather(*(children.start("emulated", path) for path in self.plan.write()))
         for number in range(len(hosts)):
             await self._listen(number)
-        ports = {node: port for host in hosts for node, port in host.ready.items()}
-        self.controller = await children.start("controller", self._configure(ports))
+        self.addresses.update({node: f"{HOST}:{port}" for host in hosts for node, port in host.ready.items()})
+        self.controller = await children.start("controller", self._configure())
         self.operator = await self._stack.enter_async_context(OperatorClient(self._access()))
         return self
 
@@ -109,7 +111,7 @@ class EmulatedNetwork:
             ca=trust,
         )
 
-    def _configure(self, ports: dict[str, int]) -> Path:
+    def _configure(self) -> Path:
         """The controller's configuration file."""
         trust = [self._lab.management_trust[0]]
         own, north = self._lab.issue("controller", CONTROLLER), self._lab.issue("northbound", CONTROLLER)
@@ -117,8 +119,8 @@ class EmulatedNetwork:
         text += table("[management]", {**_files(own), "trust": trust})
         text += table("[northbound]", {"listen": f"{HOST}:0", **_files(north), "trust": trust})
         text += table("[log]", {"level": "ERROR"})
-        for node, port in ports.items():
-            text += table("[[agents]]", {"id": node, "tls": f"{HOST}:{port}"})
+        for node, address in self.addresses.items():
+            text += table("[[agents]]", {"id": node, "tls": address})
         for demand in self.demands:
             text += table("[[demands]]", {"name": demand.name, **msgspec.structs.asdict(demand)})
         path = self.root / "controller.toml"
@@ -140,11 +142,11 @@ class EmulatedNetwork:
             del self.seen[:-_KEPT]
             self._news.set()
 
-    async def until(self, holds: Callable[[], bool], seconds: float, what: str) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
         """Wait for something that only news from the nodes can bring about.
 
         Raises:
-            UnavailableError: it did not come; names `what`.
+            UnavailableError: it did not come; says `what`.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -152,7 +154,7 @@ class EmulatedNetwork:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise UnavailableError(f"{what}: not within {seconds:.0f} seconds") from None
+            raise UnavailableError(f"{what()}: not within {seconds:.0f} seconds") from None
 
     # --- links ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from quiver.domain.events import CreditGained, LinkDown, LinkUp
 from quiver.domain.limits import BLOCK_MIN
 from quiver.domain.sdn.live import PathLive
 
-__all__ = ["Cut", "demands_between", "reroutes"]
+__all__ = ["Cut", "demands_between", "reroutes", "spare"]
 
 DEPTH: Final = 2 * BLOCK_MIN  # bytes of a demand's buffer: it is filled anew after each reroute
 _STEADY: Final = 120.0  # seconds until all demands have credit, with many sessions to make before
@@ -67,16 +67,14 @@ async def reroutes(
     chance.shuffle(links)
     while sum(len(cut.credit) for cut in cuts) < least:
         paths = await network.steady(_STEADY)
-        link = _spare(links, network.plan.links, paths)
+        link = spare(links, network.plan.links, paths)
         links.remove(link)
         cuts.append(await _cut(network, link, paths))
         progress(f"{link.id}: {len(cuts[-1].credit)} paths, {max(cuts[-1].credit.values()):.2f} s")
     return cuts
 
 
-def _spare(
-    candidates: Sequence[EmulatedLink], links: Sequence[EmulatedLink], paths: Sequence[PathLive]
-) -> EmulatedLink:
+def spare(candidates: Sequence[EmulatedLink], links: Sequence[EmulatedLink], paths: Sequence[PathLive]) -> EmulatedLink:
     """The first link that some path passes, and without which each of those still has a way."""
     for link in candidates:
         hit = [path for path in paths if _passes(path.nodes, link)]
@@ -102,14 +100,16 @@ async def _cut(network: EmulatedNetwork, link: EmulatedLink, paths: Sequence[Pat
         return len(credit) == len(hit)
 
     try:
-        await network.until(rerouted, _PATIENCE, f"credit after the cut of {link.id}")
+        await network.until(
+            rerouted, _PATIENCE, lambda: f"credit for {sorted(hit.keys() - credit)} after the cut of {link.id}"
+        )
         down = _first(network.seen[begun:], link, LinkDown)
     finally:
         network.repair(link)
     await network.until(
         lambda: len({seen.node for seen in _about(network.seen[begun:], link, LinkUp)}) == 2,
         _PATIENCE,
-        f"{link.id} repaired",
+        lambda: f"{link.id} is up after its repair",
     )
     return Cut(link=link.id, noticed=down - at, credit=credit)
 
