@@ -211,9 +211,11 @@ def test_credit_flows_from_the_destination_to_the_source_and_is_repeated():
 def test_credit_that_changes_often_is_sent_seldom():
     net = row(DEEP)
     paths = net.node("d").paths
-    net.clock.advance(limits.CREDIT_PAUSE)
+    net.clock.advance(limits.CREDIT_LOOK)
     paths.grant(repeat=False)
-    assert paths.due is None
+    paths.grant(repeat=False)
+    assert paths.due is None, "nothing has changed"
+    net.node("d").journal.put(paths.destinations[DEEP.key]._route)
     paths.grant(repeat=False)
     assert paths.due == net.clock.now() + limits.CREDIT_PAUSE
 

@@ -17,7 +17,7 @@ __all__ = ["measure_reroutes"]
 
 _NETWORK: Final = "backbone-145+12"
 _DEMANDS: Final = 30  # between its 20 metropolitan networks, each in one direction
-_LEAST: Final = 60  # reroutes
+_LEAST: Final = 100  # reroutes
 _SEED: Final = 1  # of the demands and of the links that are cut
 _CEILING: Final = (
     "from the fault to its notice at the first of the link's two agents; no controller has heard of it yet"

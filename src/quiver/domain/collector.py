@@ -130,10 +130,10 @@ class Collector:
             return False
         if not self._context.met(self.link.neighbour) or not self._context.link_up(self.link.id):
             return False
-        under_way = sum(1 for s in self._pads.values() if s.state is SegmentState.ANNOUNCED and s.link == self.link.id)
-        full = len(self._pads) >= limits.SEGMENTS_PER_LINK or under_way >= limits.HANDOVERS_OPEN
-        level = self._context.pads[self.link.neighbour].level(self.link.id)
-        return not full and level + limits.SEGMENT_MIN <= self.link.level
+        pads = self._context.pads[self.link.neighbour]
+        under_way = pads.announced(self.link.id)
+        full = len(pads.segments) >= limits.SEGMENTS_PER_LINK or under_way >= limits.HANDOVERS_OPEN
+        return not full and pads.level(self.link.id) + limits.SEGMENT_MIN <= self.link.level
 
     def got(self, keys: Sequence[QkdKey]) -> None:
         """The device has answered *Get key*; no key is a refusal; fewer than asked for, or none fresh: it is dry."""

@@ -133,9 +133,7 @@ class Dispatch:
         return DONE
 
     def _credit(self, _sender: str, header: Header, item: Credit) -> Answer:
-        role = self._paths.sources.get(item.key) or self._paths.relays[item.key]
-        if role.grant(header.run, item):
-            self._paths.stir()
+        self._paths.credit(header.run, item)
         return DONE
 
     def _announcement(self, sender: str, _header: Header, item: Announcement) -> Answer:

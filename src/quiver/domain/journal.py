@@ -13,7 +13,7 @@ import msgspec
 from quiver.domain import records
 from quiver.domain.event_log import EventLog
 from quiver.domain.events import RaisedAlarm
-from quiver.domain.records import Burned, Record
+from quiver.domain.records import Burned, Peer, Record
 from quiver.domain.secret import Secret
 
 __all__ = ["Alarm", "AuditLine", "Journal", "Write"]
@@ -57,6 +57,7 @@ class Journal:
     Attributes:
         burned: the account of all pad.
         urgent: whether something has to become durable before anything leaves.
+        changes: of records of pad and of paths, since the start; what is counted from them holds as long as this stays.
         events: what has happened in this run; nothing of it needs a commit.
         alarmed: name → times raised in this run.
     """
@@ -69,6 +70,7 @@ class Journal:
         self._alarms: list[Alarm] = []
         self.burned: Final = burned
         self.urgent = False
+        self.changes = 0
         self.events: Final = EventLog()
         self.alarmed: Final[dict[str, int]] = {}
 
@@ -76,6 +78,7 @@ class Journal:
         """Note that a record is new or changed; `secret` says that its secret is new too."""
         name = (record.kind, record.id)
         self._records[name] = record
+        self.changes += record.kind != Peer.kind  # of which a new one comes with almost every message
         if secret:
             self._secrets.add(name)
             self._erasures.pop(name, None)
@@ -85,6 +88,7 @@ class Journal:
         """Note that a record is gone, its secret with it; wipes the secret in memory."""
         name = (record.kind, record.id)
         self._records[name] = None
+        self.changes += 1
         self._secrets.discard(name)
         self._erasures.pop(name, None)
         if record.secret is not None:

@@ -6,7 +6,6 @@ message is answered `meet first`. A node that is shown a higher commit number of
 its run started with, burns everything and takes a new incarnation. A peer's word can only burn, never revive.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -83,17 +82,19 @@ class Meeting:
         self.run = context.entropy.draw(16).hex()
         self._states: Final[dict[str, _State]] = {}
         self._noted: Final[set[str]] = set()
+        self._vouched = "", -1, ""  # the MAC of the last header, with the incarnation and the number that it is of
 
     # --- headers --------------------------------------------------------------------------------------------------
 
     def _mac(self, incarnation: str, run: str, number: int) -> str:
-        return hmac.new(self._key, _LABEL + f"{incarnation}/{run}/{number}".encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, _LABEL + f"{incarnation}/{run}/{number}".encode(), "sha256").hex()
 
     def header_for(self, peer: str) -> Header:
         """The header of a message or answer to a node, with the commit number that is durable now."""
         number, incarnation = self._host.number(), self._own.incarnation
-        mac = self._mac(incarnation, self.run, number)
-        return Header(incarnation, self.run, number, mac, self._state(peer).met_run)
+        if self._vouched[:2] != (incarnation, number):
+            self._vouched = incarnation, number, self._mac(incarnation, self.run, number)
+        return Header(incarnation, self.run, number, self._vouched[2], self._state(peer).met_run)
 
     def _state(self, peer: str) -> _State:
         state = self._states.get(peer)

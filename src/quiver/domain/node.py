@@ -153,7 +153,7 @@ class Node:
     def _met(self, peer: str) -> None:
         """A node was met: credit may flow."""
         self.ends.links.met(peer)
-        self.paths.grant(repeat=True)
+        self.paths.met(peer)
 
     def _link_changed(self, neighbour: str) -> None:
         """A link to a neighbour is up or down: those before on the paths have to hear of it at once."""

@@ -9,7 +9,7 @@ Rules that this module keeps:
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from quiver.domain import limits
 from quiver.domain.errors import ExhaustedError, RequestError
@@ -20,6 +20,22 @@ from quiver.domain.secret import Secret
 __all__ = ["LinkPads", "SegmentView"]
 
 SegmentView = tuple[str, bool, int, bool]  # owner, usable, mark or top, given
+
+
+class _Count(NamedTuple):
+    """What is counted over all segments, as of one number of the journal's changes.
+
+    Attributes:
+        owned: see `LinkPads.owned`; likewise the next.
+        levels: link → its part of that, with what is under hand-over.
+        announced: link → segments whose hand-over the neighbour has not confirmed.
+    """
+
+    changes: int
+    owned: int
+    available: int
+    levels: dict[str, int]
+    announced: dict[str, int]
 
 
 class LinkPads:
@@ -44,6 +60,7 @@ class LinkPads:
         self.checked: Final[dict[str, int]] = {}  # link → bytes that checks have spent of them
         self._open: dict[str, int] = {}  # segment → announcements of its ranges without an answer
         self._holed: set[str] = set()  # own segments of which the neighbour did not accept all
+        self._counted = _Count(-1, 0, 0, {}, {})
 
     def _own(self) -> Iterable[Segment]:
         for segment in self.segments.values():
@@ -53,13 +70,12 @@ class LinkPads:
     @property
     def owned(self) -> int:
         """Bytes that this node may allocate, by and by."""
-        return sum(segment.length - segment.mark for segment in self._own())
+        return self._count().owned
 
     @property
     def available(self) -> int:
         """Bytes that this node may allocate in one range, which takes of a bounded number of segments."""
-        left = (segment.length - segment.mark for segment in self._own() if segment.mark < segment.length)
-        return sum(islice(left, limits.PIECES_PER_RANGE))
+        return self._count().available
 
     @property
     def usable(self) -> int:
@@ -72,11 +88,25 @@ class LinkPads:
 
     def level(self, link: str) -> int:
         """Bytes of one link that this node owns, those under hand-over included."""
-        return sum(
-            segment.length - segment.mark
-            for segment in self.segments.values()
-            if segment.link == link and segment.owner == self._node and not segment.given
-        )
+        return self._count().levels.get(link, 0)
+
+    def announced(self, link: str) -> int:
+        """Segments of one link that this node has announced, and that the neighbour has not confirmed."""
+        return self._count().announced.get(link, 0)
+
+    def _count(self) -> _Count:
+        """Count anew, but only after a change: this is asked for many times in each turn."""
+        if self._counted.changes != self._journal.changes:
+            left = [segment.length - segment.mark for segment in self._own() if segment.mark < segment.length]
+            levels, announced = dict[str, int](), dict[str, int]()
+            for segment in self.segments.values():
+                if segment.owner == self._node and not segment.given:
+                    levels[segment.link] = levels.get(segment.link, 0) + segment.length - segment.mark
+                if segment.state is SegmentState.ANNOUNCED:
+                    announced[segment.link] = announced.get(segment.link, 0) + 1
+            available = sum(islice(left, limits.PIECES_PER_RANGE))
+            self._counted = _Count(self._journal.changes, sum(left), available, levels, announced)
+        return self._counted
 
     # --- the owner's side -----------------------------------------------------------------------------------------
 

@@ -47,8 +47,10 @@ class Paths:
         self._granted: Final[dict[str, int]] = {}  # path version → limit sent last
         self._counter = 0
         self._divided_at = float("-inf")
+        self._divided_for = -1  # the journal's changes then
         self._stirred = True
         self._urgent = False
+        self._heard: Final[dict[str, int]] = {}  # version → the limit that the node after this one told last
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
         self._gauges: Final[dict[str, Gauge]] = {}  # neighbour → whether own pad is low
@@ -157,6 +159,7 @@ class Paths:
             self.relays[key].burn_all("retired")
         for roles in (self.sources, self.relays, self.destinations):
             roles.pop(key, None)
+        self._heard.pop(key, None)
         versions = self._versions.get(path := _path_of(self._context.entries[key]), {})
         if versions.pop(key, None) is not None and not versions:
             del self._versions[path]
@@ -200,6 +203,13 @@ class Paths:
     def stir(self) -> None:
         """Something has changed that those before have to hear at once: a link, what is met, credit that came or went."""
         self._urgent = True
+
+    def met(self, peer: str) -> None:
+        """A node was met: credit may flow. It is told all of its own again, others only what changes by it."""
+        for key in [key for key in self._granted if key in self._context.entries]:
+            if self._context.entries[key].before(self._context.node) == peer:
+                del self._granted[key]
+        self.stir()
 
     def review(self) -> None:
         """Notice which versions are to be used now; called in each step, before pad is taken."""
@@ -253,22 +263,36 @@ class Paths:
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
 
-        At most once in `CREDIT_PAUSE`, unless it repeats or `stir` has said that it cannot wait.
+        At most once in `CREDIT_PAUSE`, unless it repeats or `stir` has said that it cannot wait; and where neither a record nor
+        credit held has changed, at most once in `CREDIT_LOOK`: promises end and rates go on with time alone.
         """
-        now = self._context.clock.now()
-        if not (repeat or self._urgent) and now < self._divided_at + limits.CREDIT_PAUSE:
-            self._stirred = True
-            return
-        self._divided_at, self._stirred, self._urgent = now, False, False
+        now, changes = self._context.clock.now(), self._context.journal.changes
+        if not (repeat or self._urgent):
+            self._stirred = self._stirred or changes != self._divided_for
+            if now < self._divided_at + (limits.CREDIT_PAUSE if self._stirred else limits.CREDIT_LOOK):
+                return
+        self._divided_at, self._divided_for, self._stirred, self._urgent = now, changes, False, False
         fair, extra = self._divide()
         for key, destination in self.destinations.items():
             if key not in self._retired:
-                self._tell(destination.entry, destination.limit(), repeat=repeat)
+                limit = destination.limit()
+                if repeat or self._matters(key, limit, destination.seen[1]):
+                    self._tell(destination.entry, limit)
         for key, relay in self.relays.items():
             if key not in self._retired:
                 limit = relay.limit(fair.get(key, 0), extra.get(key, 0))
-                if self._tell(relay.entry, limit, repeat=repeat):
+                if repeat or self._matters(key, limit, relay.seen[1]):
+                    self._tell(relay.entry, limit)
                     relay.promise(limit)
+
+    def credit(self, run: str, item: Credit) -> None:
+        """The node after this one grants credit to a version that has its source here, or passes."""
+        role = self.sources.get(item.key) or self.relays[item.key]
+        if role.grant(run, item):
+            self.stir()
+        if self._heard.get(item.key) != item.limit:
+            self._heard[item.key] = item.limit
+            self._stirred = True
 
     def _divide(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Each path's fair share of the pad towards its next node, and what it may have beyond what is set aside for it.
@@ -303,7 +327,7 @@ class Paths:
             shares = divide(max(0, owned - kept - held), [_beyond(claim, bound.get(claim.key, 0)) for claim in own])
             extra.update(shares)
             new = [_beyond(claim, shares[claim.key]) for claim in own if not bound.get(claim.key)]
-            for key, more in divide(min(kept, max(0, owned - held)), new).items():
+            for key, more in divide(min(kept, max(0, owned - held)) // limits.PAD_NEW_AT_ONCE, new).items():
                 extra[key] += more
         for key, source in self.sources.items():
             source.share = extra.get(key, 0)
@@ -316,14 +340,21 @@ class Paths:
             event = PadLow if gauge.low else PadHigh
             self._context.journal.events.note(event(neighbour=neighbour, own=own, level=level))
 
-    def _tell(self, entry: PathEntry, limit: int, *, repeat: bool) -> bool:
-        if not repeat and self._granted.get(entry.key) == limit:
-            return False
+    def _matters(self, key: str, limit: int, top: int) -> bool:
+        """Whether a limit is worth a message before the next repeat: it ends or begins credit, or changes a good part of it.
+
+        Each message makes the nodes before send one as well: what only creeps, as other paths' promises end, can wait.
+        """
+        told = self._granted.get(key)
+        if told is None or (told > top) != (limit > top):
+            return True
+        return told != limit and limits.CREDIT_STEPS * abs(limit - told) >= min(limit, told) - top
+
+    def _tell(self, entry: PathEntry, limit: int) -> None:
         self._counter += 1
         self._granted[entry.key] = limit
         credit = Credit(key=entry.key, digest=entry.digest, limit=limit, counter=self._counter)
         self._context.outbox.tell(entry.before(self._context.node), entry.key, credit)
-        return True
 
     # --- time -----------------------------------------------------------------------------------------------------
 

@@ -122,7 +122,9 @@ def test_a_version_is_in_use_when_its_source_has_credit_and_only_then_the_old_on
     assert holders(desk, "v/1/1") == {"a", "b", "d"}
     assert holders(desk, "v/1/2") == {"a", "c", "d"}
     gain(desk, "v/1/2")
-    desk.settle(1.0)
+    desk.settle(limits.PART_PAUSE / 2)
+    assert holders(desk, "v/1/1") == {"a", "b", "d"}, "what other paths wait for comes first"
+    desk.settle(limits.PART_PAUSE + 1.0)
     assert holders(desk, "v/1/1") == set()
     assert desk.told("rerouted")[0].about["cause"] == "link-down"
 
@@ -133,6 +135,7 @@ def test_the_source_lets_go_first_and_the_others_when_it_has_no_open_sequence() 
     desk.settle()
     desk.open["v/1/1"] = 3
     gain(desk, "v/1/2")
+    desk.settle(limits.PART_PAUSE + 0.1)
     assert holders(desk, "v/1/1") == {"b", "d"}
     desk.settle(1.0)
     assert holders(desk, "v/1/1") == {"b", "d"}
@@ -147,7 +150,7 @@ def test_a_source_whose_sequences_never_end_holds_the_others_for_a_bounded_time(
     desk.settle()
     desk.open["v/1/1"] = 3
     gain(desk, "v/1/2")
-    desk.settle(limits.DRAINING_TIME + 0.1)
+    desk.settle(limits.PART_PAUSE + limits.DRAINING_TIME + 0.2)
     assert holders(desk, "v/1/1") == set()
 
 
@@ -311,7 +314,7 @@ def test_another_figure_is_another_version_and_nothing_is_interrupted() -> None:
     desk.settle()
     assert holders(desk, "v/1/1") == holders(desk, "v/1/2") == {"a", "b", "d"}
     gain(desk, "v/1/2")
-    desk.settle(1.0)
+    desk.settle(limits.PART_PAUSE + 1.0)
     assert holders(desk, "v/1/1") == set()
 
 

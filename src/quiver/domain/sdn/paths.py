@@ -35,6 +35,7 @@ class Path:
         self.number: Final = number
         self.current: Version | None = None
         self.coming: Version | None = None
+        self.past: Version | None = None  # the version in use before, until it is let go
         self.trouble: Trouble | None = None
         self.target: Nodes = ()  # where a global allocation, or room for the other paths of its demand, wants it ...
         self.hurried = False  # ... the latter, which cannot wait

@@ -62,7 +62,7 @@ class Steering:
     def _drop(self, path: Path, now: float) -> None:
         del self.paths[path.id]
         self.routes.release(path.id)
-        for version in (path.current, path.coming):
+        for version in (path.current, path.coming, path.past):
             if version is not None:
                 self._provisioning.remove(version, now)
 
@@ -118,6 +118,7 @@ class Steering:
     def _watch(self, path: Path, demand: Demand, now: float) -> None:
         for node in [node for node, until in path.barred.items() if until <= now]:
             del path.barred[node]
+        self._part(path, now)
         if path.coming is not None:
             self._follow(path, path.coming, demand, now)
         self._prime(path, now)
@@ -157,14 +158,24 @@ class Steering:
 
     def _switch(self, path: Path, coming: Version, now: float) -> None:
         old, trouble = path.current, path.trouble or Trouble("new", "", coming.made_at)
-        path.current, path.coming, path.trouble = coming, None, None
+        path.past, path.current, path.coming, path.trouble = old, coming, None, None
         coming.credited = True
         path.came_up(now)
         path.moved_at = now
         path.unprimed = (coming.entry.key, trouble)
-        if old is not None:
-            self._provisioning.remove(old, now)
+        self._part(path, now)
         self._tell("path-up" if old is None else "rerouted", path, trouble, now, "credit")
+
+    def _part(self, path: Path, now: float, *, at_once: bool = False) -> None:
+        """Let the version before go, a while after the move: what other paths wait for after a fault comes first."""
+        if path.past is None:
+            return
+        end = path.moved_at + limits.PART_PAUSE
+        if at_once or now >= end:
+            self._provisioning.remove(path.past, now)
+            path.past = None
+        else:
+            path.wake(end)
 
     def _prime(self, path: Path, now: float) -> None:
         """Say when the first block of the version that came up last is ready."""
@@ -249,6 +260,7 @@ class Steering:
             rate=demand.rate,
             priority=demand.priority,
         )
+        self._part(path, now, at_once=True)  # nodes keep two versions of a path
         path.coming = self._provisioning.lay(entry, now)
         self.routes.place(path.id, nodes, demand.rate)
         path.wake(now + limits.LAYING_TIME)
