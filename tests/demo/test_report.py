@@ -37,6 +37,7 @@ SNAPSHOT = PadSnapshot(
     allocated=1,
     ready={entry.key: 1024 for entry in ENTRIES.values()},
     hash_keys={},
+    taken={},
     under_way=0,
     collected=1,
     checks=0,

@@ -45,6 +45,7 @@ ABOUT: Final = {
     "pad_burned_bytes": "pad that will never be used, by cause",
     "block_ready_bytes": "end-to-end pad that is ready at the source",
     "block_hash_key_bytes": "hash keys of the ready blocks, shared out by bytes: the part that is for pad not taken yet",
+    "path_taken_bytes": "end-to-end pad that keys and their tags have taken at the source",
     "path_credit_bytes": "pad that the source may take now; 0 says that the path is not whole, or dry",
     "sequences_open": "sequences without an outcome at the source",
     "requests_served": "requests of SAEs for new keys that got them",
@@ -69,6 +70,7 @@ COUNTERS: Final = frozenset(
         "pad_collected_bytes",
         "link_check_bytes",
         "pad_burned_bytes",
+        "path_taken_bytes",
         "keys_delivered",
         "device_refusals",
         "requests_served",
@@ -135,6 +137,7 @@ def _paths(node: Node) -> Iterator[tuple[str, float, dict[str, str]]]:
     for key, source in node.paths.sources.items():
         yield "block_ready_bytes", source.ready, {"path": key}
         yield "block_hash_key_bytes", sum(map(_hash_key_left, source.blocks.values())), {"path": key}
+        yield "path_taken_bytes", source.taken, {"path": key}
         yield "path_credit_bytes", source.credit, {"path": key}
         yield "sequences_open", source.open, {"path": key}
 

@@ -124,8 +124,7 @@ class _Job:
         tally = await work()
         after = await self._settled()
         key_bytes = tally.delivered * self._options.size // 8
-        entry = (await self._entries())[pair.virtual_link]
-        figure = bits_per_key_bit_and_hop(before, after, key_bytes, entry, self._observer.entries)
+        figure = bits_per_key_bit_and_hop(before, after, key_bytes, pair.virtual_link, self._observer.entries)
         return _Measured(tally, figure)
 
     async def _settled(self) -> PadSnapshot:

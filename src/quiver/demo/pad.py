@@ -47,6 +47,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         allocated: link pad that was ever allocated, over all hops.
         ready: path version → end-to-end pad in ready blocks at its source.
         hash_keys: path version → what of their hash keys belongs to that pad, shared out by bytes.
+        taken: path version → end-to-end pad that keys and their tags have taken at its source.
         under_way: sequences without an outcome.
         collected: link pad that became usable, checks included.
         checks: link pad that checks of segments spent.
@@ -58,6 +59,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int
     ready: dict[str, int]
     hash_keys: dict[str, float]
+    taken: dict[str, int]
     under_way: int
     collected: int
     checks: int
@@ -75,6 +77,7 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         """
         ready: dict[str, int] = {}
         hash_keys: dict[str, float] = {}
+        taken: dict[str, int] = {}
         burned: dict[str, int] = {}
         level: dict[str, int] = {}
         totals = {"allocated": 0, "collected": 0, "checks": 0, "under_way": 0, "unknown": 0}
@@ -95,11 +98,13 @@ class PadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
                     totals["unknown"] += int(value)
                 elif name == "quiver_block_hash_key_bytes" and labels["path"] in sources[node]:
                     hash_keys[labels["path"]] = value
+                elif name == "quiver_path_taken_bytes_total" and labels["path"] in sources[node]:
+                    taken[labels["path"]] = int(value)
                 elif name == "quiver_pad_burned_bytes_total":
                     burned[labels["cause"]] = burned.get(labels["cause"], 0) + int(value)
                 elif name == "quiver_pad_level_bytes":
                     level[f"{node} to {labels['neighbour']}"] = int(value)
-        return cls(ready=ready, hash_keys=hash_keys, burned=burned, level=level, **totals)
+        return cls(ready=ready, hash_keys=hash_keys, taken=taken, burned=burned, level=level, **totals)
 
     def standing(self, entries: Mapping[str, PathEntry]) -> float:
         """Link pad, over all hops, that stands in ready blocks, with their part of the hash keys."""
@@ -179,18 +184,18 @@ def bits_per_key_bit_and_hop(
     before: PadSnapshot,
     after: PadSnapshot,
     key_bytes: int,
-    path: PathEntry,
+    virtual_link: str,
     entries: Mapping[str, PathEntry],
 ) -> float | None:
     """Link pad spent between two snapshots, per bit of delivered key and hop (design section 10).
 
-    None where it cannot be told: without keys, or with blocks that cannot be accounted for.
+    None where it cannot be told: without keys, or with blocks that cannot be accounted for, or where a version was forgotten.
 
     Args:
         before: settled.
-        after: settled; between the two only `path` was used.
+        after: settled; between the two only one virtual link was used.
         key_bytes: delivered meanwhile.
-        path: its entry.
+        virtual_link: its name. Its keys may have come over several path versions, each with hops of its own.
         entries: path version → entry.
     """
     if not key_bytes or before.unknown or after.unknown:
@@ -200,4 +205,13 @@ def bits_per_key_bit_and_hop(
     spent += sum(after.burned.values()) - sum(before.burned.values())
     usable = after.collected - after.checks
     checks = after.checks / usable if usable else 0.0
-    return spent * (1 + checks) / (key_bytes * (len(path.nodes) - 1))
+    of_link = {key for key in before.taken if entries[key].virtual_link == virtual_link}
+    taken = {
+        entries[key]: count - before.taken.get(key, 0)
+        for key, count in after.taken.items()
+        if entries[key].virtual_link == virtual_link
+    }
+    if of_link - after.taken.keys() or not (total := sum(taken.values())):
+        return None
+    hops = sum(count * (len(entry.nodes) - 1) for entry, count in taken.items()) / total
+    return spent * (1 + checks) / (key_bytes * hops)

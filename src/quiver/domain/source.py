@@ -82,6 +82,7 @@ class Source:
         self.share = 0  # bytes of pad towards the next node that this path may take now
         self._busy_until = 0.0
         self.primed = False  # a block of it has become ready in this run
+        self.taken = 0  # bytes of pad that containers took, in this run
         for length in route.open.values():
             context.journal.burn("restart", length)
         route.open.clear()
@@ -299,6 +300,7 @@ class Source:
         assert hash_key is not None
         assert len(taken) == length
         self._under_way[container] = [sequence for sequence, _, _ in pieces]
+        self.taken += length
         pad = Secret(taken)
         taken[:] = bytes(len(taken))
         return PadRun(pieces, pad, hash_key, list(nodes))
