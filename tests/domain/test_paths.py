@@ -235,6 +235,46 @@ def test_a_path_that_comes_has_credit_at_once_also_where_idle_ones_were_promised
         assert promised <= net.node("b").context.pads["c"].owned, "nothing is promised twice"
 
 
+def test_paths_that_come_one_soon_after_the_other_all_have_credit_at_once():
+    idle = [PathEntry(f"idle-{number}", 1, 1, tuple("abcd")) for number in range(4)]
+    coming = [PathEntry(f"new-{number}", 1, 1, tuple("abcd"), depth=16 * KIB) for number in range(3)]
+    net = row(*idle)
+    net.beat(5)
+    for number, path in enumerate(coming):
+        reconfigure(net, *idle, *coming[: number + 1])
+        assert net.node("a").paths.sources[path.key].credit > 0
+
+
+def test_who_is_met_is_told_all_credit_again_and_nobody_else():
+    net = row(DEEP)
+    net.sent.clear()
+    net.node("c").paths.met("b")
+    net.turn("c")
+    assert [(sender, item.key) for sender, _, item in net.sent if isinstance(item, Credit)] == [("c", DEEP.key)]
+    net.sent.clear()
+    net.node("c").paths.met("d")
+    net.turn("c")
+    assert not [item for _, _, item in net.sent if isinstance(item, Credit)]
+
+
+@pytest.mark.parametrize(("part", "at_once"), [(0.9, False), (0.5, True), (0.0, True)])
+def test_credit_that_only_creeps_waits_for_the_repeat_and_what_matters_does_not(part: float, at_once: bool):
+    net = row(DEEP)
+    node = net.node("c")
+    relay = node.paths.relays[DEEP.key]
+    held = relay._held
+    assert held is not None
+    top = relay.seen[1]
+    net.sent.clear()
+    limit = top + int((node.paths._granted[DEEP.key] - top) * part)
+    credit = Credit(key=DEEP.key, digest=DEEP.digest, limit=limit, counter=held.counter + 1)
+    node.paths.credit(held.run, credit)
+    net.clock.advance(limits.CREDIT_PAUSE)
+    net.turn("c")
+    sent = [item.limit for sender, _, item in net.sent if isinstance(item, Credit) and sender == "c"]
+    assert sent == ([limit] if at_once else [])
+
+
 def test_opposite_demand_on_one_row_is_served_both_ways():
     back = PathEntry("d-a", 1, 1, tuple("dcba"), depth=16 * KIB)
     kept = pad_along("abcd", 8)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from quiver.domain import limits
 from quiver.domain.errors import ExhaustedError, RequestError
 from quiver.domain.messages import Gift, Outcome, Retirement
-from quiver.domain.records import Piece
+from quiver.domain.records import Piece, SegmentState
 
 from .ground import Station, bytes_of, shared_segment
 
@@ -175,6 +175,17 @@ class Link(RuleBasedStateMachine):
             owner, other = (segment, b.segments[name]) if segment.owner == "a" else (b.segments[name], segment)
             assert list(other.accepted) == [(0, owner.mark)], "the floor is the owner's mark"
         assert (a.usable, b.usable) == (a.available + b.available,) * 2
+
+    @invariant()
+    def what_is_counted_is_what_is_there(self) -> None:
+        for node in OTHER:
+            pads = self.pads(node)
+            own = [one for one in pads.segments.values() if one.owner == node and not one.given]
+            usable = [one.length - one.mark for one in own if one.state is SegmentState.USABLE]
+            assert (pads.owned, pads.available) == (sum(usable), sum(usable))
+            assert sum(pads.level(link) for link in {one.link for one in own}) == sum(
+                one.length - one.mark for one in own
+            )
 
     @invariant()
     def used_bytes_are_wiped_in_memory_and_storage(self) -> None:
