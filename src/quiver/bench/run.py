@@ -37,7 +37,7 @@ _WORK: Final[tuple[tuple[_Work, frozenset[Group]], ...]] = (
     (measure_delivery, frozenset({Group.DELIVERY, Group.ALL})),
     (measure_routing, frozenset({Group.ROUTING, Group.ALL})),
     (measure_reroutes, frozenset({Group.REROUTE, Group.ROUTING, Group.ALL})),
-    (measure_netconf, frozenset({Group.NETCONF, Group.ALL})),
+    (measure_netconf, frozenset({Group.NETCONF, Group.ROUTING, Group.ALL})),
 )
 
 
