@@ -30,7 +30,7 @@ from tests.protocols import peer_examples as examples
 
 THEIR_HEADER = Header(incarnation="1a" * 16, run="2b" * 16, number=41, mac="3c" * 32)
 OUR_HEADER = Header(incarnation="4d" * 16, run="5e" * 16, number=7, mac="6f" * 32, to_run="2b" * 16)
-FLOOR = Floor(key="a-d/1/1", digest="70" * 32, floor=3, settled=900)
+FLOOR = Floor(key="a-d/1/1", digest="70" * 32, floor=3, settled=900, closed=1000)
 NODES = {"a", "b"}
 ONCE = settings(phases=[Phase.generate], database=None, derandomize=True)
 

@@ -138,3 +138,19 @@ def test_the_answer_to_ready_after_the_block_was_burned_changes_nothing(tail: Ta
     assert waiting.on_answer is not None
     waiting.on_answer(Answer(Outcome.VOID))
     assert tail.station.burned("voided-by-source") == 0
+
+
+def test_what_the_source_has_closed_and_nobody_ever_sent_comes_back_as_credit_although_an_older_block_is_unused(
+    tail: Tail,
+):
+    tail.complete(0)
+    start = tail.destination.limit()
+    tail.destination.close(10_000)  # a node before this one has refused sequences of 9,900 bytes
+    assert tail.destination.limit() == limits.LARGEST_REQUEST + 10_000 - (100 - limits.HASH_KEY) > start
+    tail.destination.close(500)
+    tail.destination.close(limits.MARK_MAX + 1)
+    assert tail.destination.limit() == limits.LARGEST_REQUEST + 10_000 - (100 - limits.HASH_KEY), "the mark never falls"
+    tail.destination.use(tail.destination.blocks[0], 32, 20)
+    assert tail.destination.limit() == limits.LARGEST_REQUEST + 10_000 - (80 - limits.HASH_KEY)
+    tail.destination.observe(1, 10_000)
+    assert tail.destination.limit() == limits.LARGEST_REQUEST + 10_000

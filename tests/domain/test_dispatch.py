@@ -39,7 +39,7 @@ def net() -> SmallNetwork:
 COMMON = {"key": KEY, "digest": TWO_RELAYS.digest}
 PLACE = {**COMMON, "sequence": 0, "start": 0, "length": 100}
 PATH_ITEMS: list[tuple[Item, str, str]] = [
-    (Floor(**COMMON, floor=1, settled=1), "a", "d"),
+    (Floor(**COMMON, floor=1, settled=1, closed=1), "a", "d"),
     (Credit(**COMMON, limit=1, counter=1), "b", "a"),
     (Credit(**COMMON, limit=1, counter=1), "c", "b"),
     (Announcement(**PLACE, pieces=(), floor=0, settled=0), "a", "b"),

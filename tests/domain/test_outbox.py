@@ -197,7 +197,7 @@ def test_when_no_link_is_left_only_what_concerns_links_is_forgotten():
     desk = Desk()
     desk.post("1")
     desk.post("1", peer="c")
-    desk.outbox.post("b", "x", Floor(key="p", digest="", floor=1, settled=1), lambda answer: None)
+    desk.outbox.post("b", "x", Floor(key="p", digest="", floor=1, settled=1, closed=1), lambda answer: None)
     desk.outbox.forget_links("b")
     assert sorted((message.peer, message.kind) for message in desk.outbox.messages()) == [("b", "floor"), ("c", "gift")]
 

@@ -168,6 +168,19 @@ def test_marks_beyond_all_reason_are_passed_over(middle: Middle):
     assert middle.announce(announcement()) is Outcome.DONE
 
 
+def test_what_the_source_has_closed_and_never_came_here_holds_no_pad_back(middle: Middle):
+    middle.announce(announcement(0))
+    middle.announce(announcement(5, offset=200))
+    assert middle.relay.limit(1000, 1000) == 600 + 1000 - 400, "sequences 1 to 4 may still come"
+    middle.relay.close(500)
+    assert middle.relay.limit(1000, 1000) == 600 + 1000
+    middle.relay.close(9000)  # what the node before refused never comes
+    middle.relay.close(700)
+    middle.relay.close(limits.MARK_MAX + 1)
+    assert middle.relay.limit(1000, 1000) == 9000 + 1000
+    assert middle.relay.set_aside == 0
+
+
 @pytest.mark.parametrize("state", [RelayedState.ANNOUNCING, RelayedState.SENDING, RelayedState.LOST])
 def test_a_floor_ends_everything_that_is_under_way_below_it(middle: Middle, state: RelayedState):
     middle.announce(announcement())

@@ -76,7 +76,7 @@ def test_marks_go_to_the_destination_and_the_meeting():
     head = Head(blocks=1)
     head.source.prime(100, 100)
     head.source.tell_floor()
-    expected = Floor(key="a-d/1/1", digest=TWO_RELAYS.digest, floor=1, settled=32)
+    expected = Floor(key="a-d/1/1", digest=TWO_RELAYS.digest, floor=1, settled=32, closed=head.source._open[1].start)
     assert head.station.one("floor", "d") == expected
     assert head.source.view() == (2, 1, 32, [0])
 

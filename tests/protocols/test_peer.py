@@ -144,7 +144,7 @@ def test_only_key_containers_can_carry_a_secret(kind: str) -> None:
     class Leaking(Floor, kw_only=True, frozen=True):
         pad: Secret
 
-    item = Leaking(**MARKS, pad=Secret(PAD))
+    item = Leaking(**MARKS, closed=1000, pad=Secret(PAD))
     with pytest.raises((TypeError, NotImplementedError, AttributeError, AssertionError)):
         peer.encode_message(kind, HEADER, [item])
 
@@ -166,7 +166,7 @@ def test_a_peer_cannot_set_the_header_under_which_its_offer_came() -> None:
 # --- what is wrong is refused ---
 
 EXAMPLES: dict[str, bytes] = {
-    "floor": peer.encode_message("floor", HEADER, [Floor(**MARKS)]),
+    "floor": peer.encode_message("floor", HEADER, [Floor(**MARKS, closed=1000)]),
     "gift": peer.encode_message("gift", HEADER, [Gift(segment=SEGMENT)]),
     "ciphertext": peer.encode_message("ciphertext", HEADER, [CIPHERTEXT]),
     "container": peer.encode_message("container", HEADER, [CONTAINER]),

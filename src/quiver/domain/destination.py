@@ -50,6 +50,7 @@ class Destination:
         self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
         self._needed: Final = frozenset((RANGE, *entry.relays))
+        self._closed = route.settled  # below this byte count nothing comes any more, as the source has told
         self._granted = 0  # the highest limit since the start
         for block in self.blocks.values():
             if not block.told and len(entry.nodes) > 2:
@@ -62,16 +63,16 @@ class Destination:
 
     def limit(self) -> int:
         """The credit to grant: what was used, voided or burned, plus what may be outstanding; by and by, as the rate allows."""
-        settled = self._route.settled
-        spent = sum(
-            part.length for part in self.parts.values() if part.state is PartState.VOID and part.start >= settled
-        )
+        closed = max(self._route.settled, self._closed)  # what is below, and not in a block, will never be pad
+        spent = closed
         for block in self.blocks.values():
-            spent += max(0, block.used.size - max(0, settled - block.start))
-        whole = [part for part in self.parts.values() if part.state is PartState.READY and part.start >= settled]
-        spent += sum(part.length for part in whole if part.sequence not in self.blocks)
-        limit = settled + spent + self._outstanding
-        limit = min(limit, self.seen[1] + self._bucket.left(self._context.clock.now()))
+            spent += block.used.size - min(block.length, max(0, closed - block.start))
+        for part in self.parts.values():
+            gone = part.state is PartState.READY and part.sequence not in self.blocks
+            if part.start >= closed and (gone or part.state is PartState.VOID):
+                spent += part.length
+        limit = spent + self._outstanding
+        limit = min(limit, max(closed, self.seen[1]) + self._bucket.left(self._context.clock.now()))
         self._granted = max(self._granted, limit)
         return limit
 
@@ -86,6 +87,11 @@ class Destination:
         # What was granted before a restart is not remembered: it was at most once more the same.
         top = start + length - self._outstanding
         return top > self._granted and top > self.limit()
+
+    def close(self, closed: int) -> None:
+        """The source announces nothing below this byte count any more, whether anything of it came here or not."""
+        if closed <= limits.MARK_MAX:
+            self._closed = max(closed, self._closed)
 
     # --- sequences ------------------------------------------------------------------------------------------------
 

@@ -128,6 +128,7 @@ class Dispatch:
     def _floor(self, _sender: str, _header: Header, item: Floor) -> Answer:
         role = self._paths.relays.get(item.key) or self._paths.destinations[item.key]
         role.observe(item.floor, item.settled)
+        role.close(item.closed)
         if isinstance(role, Relay):
             role.tell_floor()
         return DONE

@@ -131,6 +131,7 @@ class Floor(Item, frozen=True, kw_only=True):
     Attributes:
         floor: below this sequence number all are closed.
         settled: below this byte count all is used, voided or burned.
+        closed: below this byte count nothing will be announced any more; what is not settled of it is ready.
     """
 
     kind: ClassVar[str] = "floor"
@@ -138,6 +139,7 @@ class Floor(Item, frozen=True, kw_only=True):
     digest: str
     floor: int
     settled: int
+    closed: int
 
 
 class Credit(Item, frozen=True, kw_only=True):

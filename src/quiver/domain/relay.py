@@ -54,6 +54,7 @@ class Relay:
         self._announced: Final[dict[int, tuple[Piece, ...]]] = {}  # ranges of which the next node has yet to answer
         self._top = max((r.start + r.length for r in self.sequences.values()), default=0)
         self._top = max(self._top, route.settled)
+        self._closed = route.settled  # below this byte count nothing is announced any more, as the source has told
         self._held: Held | None = None
         self._promises: Final = Promises()
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
@@ -116,7 +117,7 @@ class Relay:
         """Bytes below the highest seen that may still be announced: they need pad too."""
         if not self.sequences:
             return 0
-        base = max(self._route.settled, min((r.start for r in self.sequences.values()), default=self._top))
+        base = max(self._route.settled, self._closed, min((r.start for r in self.sequences.values()), default=self._top))
         seen = sum(r.length for r in self.sequences.values() if r.start >= base)
         return max(0, self._top - base - seen)
 
@@ -240,6 +241,12 @@ class Relay:
         if ciphertext is not None:
             ciphertext.wipe()
 
+    def close(self, closed: int) -> None:
+        """The source announces nothing below this byte count any more, whether it was seen here or not."""
+        if closed <= limits.MARK_MAX:
+            self._closed = max(closed, self._closed)
+            self._top = max(self._top, self._closed)
+
     def observe(self, floor: int, settled: int) -> None:
         """The source's floor has come by: what is below it is closed for everyone."""
         if (floor <= self._route.floor and settled <= self._route.settled) or max(floor, settled) > limits.MARK_MAX:
@@ -257,8 +264,13 @@ class Relay:
     def tell_floor(self) -> None:
         """Pass the source's marks on, so that what it voided before it came here holds no credit back behind this node."""
         if self.after != self.entry.destination:  # to which the source speaks itself
-            marks = self._route.floor, self._route.settled
-            floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=marks[0], settled=marks[1])
+            floor = Floor(
+                key=self.entry.key,
+                digest=self.entry.digest,
+                floor=self._route.floor,
+                settled=self._route.settled,
+                closed=self._closed,
+            )
             self._context.outbox.tell(self.after, self.entry.key, floor)
 
     @property

@@ -347,10 +347,17 @@ class Source:
     def tell_floor(self) -> None:
         """Tell destination and relays this version's marks; said once, and again each second.
 
-        A relay that never saw a sequence, because one before it refused it, would count its bytes as outstanding for ever.
+        A relay or destination that never saw a sequence, because a node before it refused it, would count its bytes as
+        outstanding for ever; or, if the settled mark alone were told, as long as a block before it is not used up.
         """
         self._was_ready.difference_update([number for number in self._was_ready if number < self.floor])
-        floor = Floor(key=self.entry.key, digest=self.entry.digest, floor=self.floor, settled=self.settled)
+        floor = Floor(
+            key=self.entry.key,
+            digest=self.entry.digest,
+            floor=self.floor,
+            settled=self.settled,
+            closed=min((sequence.start for sequence in self._open.values()), default=self._route.next_start),
+        )
         for node in dict.fromkeys((self.entry.destination, self.entry.after(self._context.node))):
             self._context.outbox.tell(node, self.entry.key, floor)
 
