@@ -168,6 +168,7 @@ GATHER_TIME: Final = 2.0  # seconds that a new leader waits for agents before it
 ADOPT_TIME: Final = 5.0  # seconds that it then waits for them to be stamped and read before it edits
 DOUBT_TIME: Final = 3.0  # seconds in which a second agent must confirm a higher term
 DOUBTS: Final = 3  # claims of one agent that nobody confirmed, until its claims are not heard any more
+CLAIM_PATIENCE: Final = 30.0  # seconds that an agent may name a link of two others; it may just have been moved
 RATE_LIFE: Final = 30.0  # seconds: an older sample of a rate weighs 1/e
 FLAP_HALF_LIFE: Final = (
     30.0  # seconds in which the penalty of a link that came and went is halved (RFC 2439 section 4.2)

@@ -10,7 +10,8 @@ from quiver.domain.report import DeviceState, LinkState, PadReport
 from quiver.domain.sdn.knowledge import Knowledge, fault_of
 from quiver.domain.sdn.memory import Memory
 from quiver.domain.sdn.rates import Budget, Penalty, RateMeter
-from quiver.domain.sdn.topology import Condition, Need, Topology
+from quiver.domain.sdn.topology import Topology
+from quiver.domain.sdn.verdicts import Condition, Need
 
 from .telling import LEVEL, report
 
@@ -101,6 +102,26 @@ def test_a_link_counts_only_if_both_ends_name_it() -> None:
     topology = Topology(knowledge, Memory())
     topology.refresh(0.0)
     assert set(topology.links) == {"ab"}
+
+
+def test_a_link_whose_name_two_pairs_use_stays_with_the_pair_that_had_it() -> None:
+    knowledge, topology = known()
+    for node, other in (("A", "B"), ("B", "A")):  # before a and b in any order of names
+        knowledge.reported(node, report(node, {"ab": other}), 1.0)
+    topology.refresh(1.0)
+    assert topology.links["ab"].ends == ("a", "b")
+
+
+def test_a_link_that_was_moved_is_no_fault_of_the_end_that_was_not_read_since() -> None:
+    knowledge, topology = known()
+    knowledge.view("c").connected = True
+    knowledge.view("a").connected = False
+    knowledge.reported("b", report("b", {"ab": "c"}), 1.0)
+    knowledge.reported("c", report("c", {"ab": "b"}), 1.0)
+    for now in (1.0, 1.0 + limits.CLAIM_PATIENCE):
+        topology.refresh(now)
+    assert topology.links["ab"].ends == ("b", "c")
+    assert not topology.usurped("a", 1.0 + limits.CLAIM_PATIENCE)
 
 
 def test_a_link_is_down_where_either_end_says_so() -> None:

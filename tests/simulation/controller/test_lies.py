@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from quiver.domain import limits
 from quiver.domain.events import LinkDown, LinkUp
-from quiver.domain.report import DeviceState
+from quiver.domain.report import DeviceState, LinkReport, LinkState
 from quiver.domain.sdn.demands import Demand
 from tests.simulation.world import World
 
@@ -70,6 +70,30 @@ def test_versions_far_above_all_others_are_not_believed() -> None:
 
 
 # --- lies about links and pads ------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_names_the_links_of_others_takes_none_of_them_away() -> None:
+    network = paper(edges=[*RING, (4, 6)])
+    before = {link.id for link in network.pilot.core.snapshot().links}
+    others = tuple(
+        LinkReport(id=link, neighbour=ends[0], state=LinkState.DOWN)
+        for link, ends in network.ends.items()
+        if "n6" not in ends
+    )
+    network.sites["n6"].lie = lambda report: replace(report, links=report.links + others)
+    network.world.run(8.0)
+    assert {link.id for link in network.pilot.core.snapshot().links} == before == set(network.ends)
+    cut = network.between(*network.routes()["v"][1:3])
+    network.cut_link(cut)
+    network.world.run(4.0)
+    assert network.routes()["v"] == ("n0", "n4", "n5", "n3")
+    network.heal_link(cut)
+    network.world.run(limits.CLAIM_PATIENCE + 20.0)
+    (told,) = network.pilot.told("node-distrusted")
+    assert told.about["node"] == "n6"
+    network.sites["n6"].lie = None
+    network.world.run(limits.POLL_INTERVAL + 1.0)
+    assert not any(node.distrust for node in network.pilot.core.snapshot().nodes)
 
 
 def test_an_agent_whose_links_come_and_go_moves_a_path_a_bounded_number_of_times_and_burns_little() -> None:

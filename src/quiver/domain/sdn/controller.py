@@ -119,7 +119,7 @@ class Controller:
             session.want_read(now, limits.POLL_INTERVAL if fault else limits.READ_PAUSE)
             return
         core.leader.shown(node, report.term, core.connected(), now)
-        self._compare(node, report)
+        self._compare(node, report, now)
         known = core.ready(node)
         if session.reported(report, now):  # now it may also be clear which entries of others are orphans
             self._provisioning.touch((node,) if known else core.sessions)
@@ -127,7 +127,7 @@ class Controller:
         self._serve(self._applications.reported(node, now))
         core.stale = True
 
-    def _compare(self, node: str, report: NodeReport) -> None:
+    def _compare(self, node: str, report: NodeReport, now: float) -> None:
         """Hold an agent's word against what is known otherwise."""
         core = self._core
         term = max(core.leader.term, report.term if report.term <= core.leader.term + limits.AHEAD else 0)
@@ -139,6 +139,11 @@ class Controller:
             if version is not None and path.digest != version.entry.digest:
                 core.distrust(node, "it holds another entry under the key of a path")
             self._steering.touch(path.key)
+        link = core.topology.usurped(node, now)
+        if link:
+            core.distrust(node, f"it names link {link} of two other nodes as its own")
+        view = core.knowledge.view(node)
+        view.accused = view.accused if view.distrust else ""
 
     def happened(self, node: str, run: str, event: NumberedEvent) -> None:
         """An agent's event has come over its session."""

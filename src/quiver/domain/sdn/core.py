@@ -72,7 +72,8 @@ class Core:
     def distrust(self, node: str, reason: str) -> None:
         """An agent's word is not taken, until it reports without fault."""
         view = self.knowledge.view(node)
-        if view.distrust != reason:
-            view.distrust = reason
+        view.distrust = reason
+        if view.accused != reason:  # told once, though each report is judged anew
+            view.accused = reason
             self.notices.say("node-distrusted", self.now(), node=node, reason=reason)
         self.stale = True

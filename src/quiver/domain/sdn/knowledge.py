@@ -50,6 +50,7 @@ class NodeView:
         self.run = ""
         self.sequence = 0  # of the newest event that is taken into account
         self.distrust = ""  # why its word is not taken; empty where it is
+        self.accused = ""  # what operators were told of that; empty once a report was without fault
         self.missed = False  # events were missed: it has to be read again
         self.links: Final[dict[str, LinkReport]] = {}
         self.pads: Final[dict[str, PadReport]] = {}

@@ -19,7 +19,7 @@ from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.paths import Path
 from quiver.domain.sdn.routes import Nodes
 from quiver.domain.sdn.steering import Steering
-from quiver.domain.sdn.topology import Need
+from quiver.domain.sdn.verdicts import Need
 
 __all__ = ["Optimiser", "Plan", "Work", "solve"]
 

@@ -10,7 +10,8 @@ from quiver.domain.errors import ConfigurationError
 from quiver.domain.routing.choice import choose
 from quiver.domain.routing.graph import Availability, Graph
 from quiver.domain.sdn.demands import Demand
-from quiver.domain.sdn.topology import Need, Pair, Topology, pair_of
+from quiver.domain.sdn.topology import Pair, Topology, pair_of
+from quiver.domain.sdn.verdicts import Need
 
 __all__ = ["Nodes", "Routes", "hops_of"]
 

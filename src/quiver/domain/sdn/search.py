@@ -7,7 +7,7 @@ from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.paths import Path
 from quiver.domain.sdn.routes import Nodes, Routes, hops_of
-from quiver.domain.sdn.topology import Condition, Need, Verdict
+from quiver.domain.sdn.verdicts import Condition, Need, Verdict
 
 __all__ = ["ALLOCATION", "DRY", "Search", "allowed"]
 

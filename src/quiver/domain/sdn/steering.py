@@ -16,7 +16,7 @@ from quiver.domain.sdn.paths import Path, Trouble
 from quiver.domain.sdn.provisioning import Provisioning
 from quiver.domain.sdn.routes import Routes
 from quiver.domain.sdn.search import ALLOCATION, DRY, Search, allowed
-from quiver.domain.sdn.topology import Condition, Verdict
+from quiver.domain.sdn.verdicts import Condition, Verdict
 from quiver.domain.sdn.versions import Version, VersionState
 
 __all__ = ["Steering"]

@@ -1,11 +1,11 @@
 """The network as both ends of its links tell it: which hops there are, what they carry, and which are better avoided.
 
-A link counts only if both its ends name it. It is down where either end says so; its rate is the lower of the two that its ends
-have counted: an agent that lies can make itself look worse, or keep a lie about its own pad until nothing comes of it, no more.
+A link counts only if both its ends name it; who else names it is not asked. It is down where either end says so; its rate is the
+lower of the two that its ends have counted: an agent that lies can make itself look worse, or keep a lie about its own pad until
+nothing comes of it, no more.
 """
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -18,53 +18,14 @@ from quiver.domain.sdn.knowledge import Knowledge, NodeView
 from quiver.domain.sdn.memory import Memory
 from quiver.domain.sdn.rates import Penalty
 from quiver.domain.sdn.records import What
+from quiver.domain.sdn.verdicts import GOOD, Condition, Need, Verdict
 
-__all__ = ["Condition", "LinkView", "Need", "Pair", "Topology", "Verdict", "pair_of"]
+__all__ = ["LinkView", "Pair", "Topology", "pair_of"]
 
 Pair = tuple[str, str]
+Claim = tuple[NodeView, LinkReport]  # what one agent says of a link
 LOW: Final = 4  # own pad below this part of its level is low (events.PadLow) ...
 HIGH: Final = 2  # ... until it is above this one (events.PadHigh)
-
-
-class Condition(StrEnum):
-    """What a hop is good for."""
-
-    GOOD = "good"
-    POOR = "poor"  # it works; what passes it is moved where there is something better
-    BROKEN = "broken"  # nothing passes it
-
-
-class Need(StrEnum):
-    """What a search asks of each hop."""
-
-    GOOD = "good"  # it is good
-    SOUND = "sound"  # nothing has to leave it: perhaps its pad is low, or it comes and goes
-    ANY = "any"  # it is not broken
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What a hop or route is good for.
-
-    Attributes:
-        condition: its class.
-        cause: why it is no better, a word for operators; empty where good.
-        where: the hop or node that is the reason.
-        urgent: whether what passes is to be moved as soon as it can be; else only where it was not moved lately.
-    """
-
-    condition: Condition
-    cause: str = ""
-    where: str = ""
-    urgent: bool = False
-
-    def meets(self, need: Need) -> bool:
-        """Whether it is as good as a search asks."""
-        if self.condition is Condition.POOR:
-            return need is Need.ANY or (need is Need.SOUND and not self.urgent)
-        return self.condition is Condition.GOOD
-
-
-GOOD: Final = Verdict(Condition.GOOD)
 
 
 class LinkView(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +70,7 @@ class Topology:
         self._memory: Final = memory
         self._flaps: Final[dict[str, Penalty]] = {}
         self._states: Final[dict[str, LinkState]] = {}
+        self._usurped: Final[dict[tuple[str, str], float]] = {}  # node and link of others → named since
         self._low: Final[set[Pair]] = set()  # node and neighbour towards which its own pad is low
         self.links: Final[dict[str, LinkView]] = {}
         self._hops: Final[dict[Pair, list[str]]] = {}
@@ -117,26 +79,45 @@ class Topology:
 
     def refresh(self, now: float) -> None:
         """Put both ends' words together again."""
-        claims: dict[str, list[tuple[NodeView, LinkReport]]] = {}
+        claims: dict[tuple[str, Pair], list[Claim]] = {}
         for view in self._knowledge:
-            if not view.distrust:
-                for report in view.links.values():
-                    claims.setdefault(report.id, []).append((view, report))
-        self.links.clear()
-        self._hops.clear()
-        for link, ends in claims.items():
-            if len(ends) == 2 and ends[0][1].neighbour == ends[1][0].node and ends[1][1].neighbour == ends[0][0].node:
-                self.links[link] = made = self._join(link, ends[0], ends[1], now)
-                self._hops.setdefault(made.ends, []).append(link)
+            for report in view.links.values():
+                claims.setdefault((report.id, pair_of(view.node, report.neighbour)), []).append((view, report))
+        self._take(claims, now)
         for gone in [link for link in self._flaps if link not in self.links]:
             del self._flaps[gone], self._states[gone]
+        self._watch_claims(claims, now)
         self._watch_pads()
         self._verdicts.clear()
         self.generation += 1
 
-    def _join(
-        self, link: str, one: tuple[NodeView, LinkReport], other: tuple[NodeView, LinkReport], now: float
-    ) -> LinkView:
+    def _take(self, claims: Mapping[tuple[str, Pair], list[Claim]], now: float) -> None:
+        """Take up the links whose ends confirm each other; of two pairs with the same link, the one that had it."""
+        before = {link.id: link.ends for link in self.links.values()}
+        self.links.clear()
+        self._hops.clear()
+        for link, pair in sorted(claims, key=lambda claim: before.get(claim[0]) != claim[1]):
+            ends = claims[link, pair]
+            if len(ends) == 2 and link not in self.links and not any(view.distrust for view, _ in ends):
+                self.links[link] = self._join(link, ends[0], ends[1], now)
+                self._hops.setdefault(pair, []).append(link)
+
+    def _watch_claims(self, claims: Mapping[tuple[str, Pair], list[Claim]], now: float) -> None:
+        """Note who names a link that two others confirm. One that is away may have lost it meanwhile."""
+        since = dict(self._usurped)
+        self._usurped.clear()
+        for (link, pair), ends in claims.items():
+            view = ends[0][0]
+            if len(ends) == 1 and view.connected and link in self.links and self.links[link].ends != pair:
+                self._usurped[view.node, link] = since.get((view.node, link), now)
+
+    def usurped(self, node: str, now: float) -> str:
+        """A link of two others that a node has named as its own for longer than any change of links takes; empty for none."""
+        view = self._knowledge.view(node)
+        claims = ((link, since) for (who, link), since in self._usurped.items() if who == node and link in view.links)
+        return next((link for link, since in claims if now >= since + limits.CLAIM_PATIENCE), "")
+
+    def _join(self, link: str, one: Claim, other: Claim, now: float) -> LinkView:
         views, reports = (one[0], other[0]), (one[1], other[1])
         state = _state(reports, views)
         penalty = self._flaps.setdefault(link, Penalty())
@@ -214,7 +195,7 @@ class Topology:
         view = self._knowledge.get(node)
         if view is None or view.connected:
             return False
-        links = [self.links[link] for link in view.links if link in self.links]
+        links = self._links_of(view)
         return any(link.state is LinkState.DOWN for link in links)
 
     def dead(self, node: str) -> bool:
@@ -222,8 +203,13 @@ class Topology:
         view = self._knowledge.get(node)
         if view is None or view.connected:
             return False
-        links = [self.links[link] for link in view.links if link in self.links]
+        links = self._links_of(view)
         return bool(links) and all(link.state is LinkState.DOWN for link in links)
+
+    def _links_of(self, view: NodeView) -> list[LinkView]:
+        """The links that a node names and that end there."""
+        links = [self.links[link] for link in view.links if link in self.links]
+        return [link for link in links if view.node in link.ends]
 
     def route(self, nodes: tuple[str, ...]) -> Verdict:
         """What a route is good for: the worst of its hops, and drained or distrusted nodes within it."""
