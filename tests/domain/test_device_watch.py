@@ -122,6 +122,15 @@ def test_the_error_ratio_alarms_above_what_keys_can_be_made_with_and_between_the
     ]
 
 
+def test_an_alarm_about_errors_is_reported_as_long_as_it_stands(seat: Seat):
+    between = (limits.QBER_ALARM + limits.QBER_NORMAL) / 2
+    stood = []
+    for qber in (None, 0.02, 0.3, between, None, 0.02):
+        seat.devices.told(LINK, DeviceFacts(stored=1, qber=qber))
+        stood.append(seat.devices[LINK].alarmed)
+    assert stood == [False, False, True, True, True, False]
+
+
 def test_excess_noise_above_one_is_reported_as_one(seat: Seat):
     seat.devices.told(LINK, DeviceFacts(stored=1, qber=2.01))
     assert seat.devices[LINK].qber == 1.0

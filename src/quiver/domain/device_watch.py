@@ -111,6 +111,11 @@ class DeviceWatch(msgspec.Struct, eq=False):
         told = self.facts.qber if self.facts is not None else None
         return None if told is None else min(1.0, max(0.0, told))
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether an alarm about the error ratio was told, and its end was not."""
+        return self.noise.low
+
 
 class Devices:
     """All devices of one node.

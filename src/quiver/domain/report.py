@@ -55,6 +55,7 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
         state: whether the neighbour is heard along the link.
         device: what this end's device does.
         qber: quantum bit error ratio, 0 to 1, where the vendor tells it.
+        alarmed: whether an alarm about that ratio stands; its event may have been missed.
         collected: bytes of pad that have become usable since the agent's start, both owners' segments; a counter.
         refusals: calls that the device has refused or not answered since the agent's start; a counter.
     """
@@ -64,6 +65,7 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
     state: LinkState = LinkState.UNKNOWN
     device: DeviceState = DeviceState.UNKNOWN
     qber: float | None = None
+    alarmed: bool = False
     collected: int = 0
     refusals: int = 0
 

@@ -50,6 +50,7 @@ def _links(node: Node) -> Iterator[LinkReport]:
             state=node.ends.links.state(link),
             device=device.state,
             qber=device.qber,
+            alarmed=device.alarmed,
             collected=pads.collected.get(link, 0) - pads.checked.get(link, 0),
             refusals=collector.refusals,
         )

@@ -192,6 +192,15 @@ def test_an_alarm_about_errors_makes_a_link_one_to_leave_at_once() -> None:
     assert topology.hop("a", "b").condition is Condition.GOOD
 
 
+def test_an_alarm_about_errors_stands_though_its_event_was_missed_and_ends_though_that_was_missed_too() -> None:
+    alarmed = tuple(replace(link, qber=0.12, alarmed=True) for link in report("b", AB["b"]).links)
+    knowledge, topology = known(b={"links": alarmed})
+    assert topology.hop("a", "b").cause == "qber"
+    knowledge.reported("b", report("b", AB["b"], sequence=2), 1.0)
+    topology.refresh(1.0)
+    assert topology.hop("a", "b").condition is Condition.GOOD
+
+
 def test_the_lower_of_two_counts_is_a_links_rate() -> None:
     knowledge, topology = known()
     for second in range(1, 40):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from quiver.domain.events import QberAlarm
+from quiver.domain.device_watch import DeviceFacts
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.records import What
 from tests.simulation.world import World
@@ -100,11 +100,21 @@ def test_a_link_with_an_eavesdropper_is_left_though_it_works() -> None:
     network = ring()
     route = network.routes()["v"]
     link = network.between(*route[1:3])
-    alarm = QberAlarm(link=link, neighbour=route[2], qber=0.12)
-    network.sites[route[1]].node.journal.events.note(alarm)
+    network.sites[route[1]].node.ends.devices.told(link, DeviceFacts(qber=0.12))
     network.world.run(3.0)
     assert not set(route[1:3]) <= set(network.routes()["v"])
     assert network.pilot.told("rerouted")[0].about["cause"] == "qber"
+
+
+def test_a_controller_that_comes_while_an_alarm_about_errors_stands_leaves_that_link() -> None:
+    network = ring()
+    route = network.routes()["v"]
+    network.pilot.crash()
+    network.sites[route[1]].node.ends.devices.told(network.between(*route[1:3]), DeviceFacts(qber=0.12))
+    network.world.run(1.0)
+    network.pilot.start()
+    network.world.run(6.0)
+    assert not set(route[1:3]) <= set(network.routes()["v"])
 
 
 @pytest.mark.parametrize("what", [What.NODE, What.LINK])

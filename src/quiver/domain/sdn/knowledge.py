@@ -55,7 +55,7 @@ class NodeView:
         self.links: Final[dict[str, LinkReport]] = {}
         self.pads: Final[dict[str, PadReport]] = {}
         self.paths: Final[dict[str, PathReport]] = {}
-        self.qber: Final[dict[str, float]] = {}  # link → error ratio that an alarm told and nobody took back
+        self.qber: Final[dict[str, float]] = {}  # link with a standing alarm → error ratio that was told last
         self.meters: Final[dict[str, RateMeter]] = {}
         self._recent: Final[deque[tuple[str, NumberedEvent]]] = deque(maxlen=limits.EVENTS_HELD)
 
@@ -67,13 +67,13 @@ class NodeView:
         if older:
             return False
         if report.run != self.run:
-            self.qber.clear()
             self._recent.clear()
             self.sequence = report.sequence
         self.report, self.heard_at, self.run = report, now, report.run
         self.sequence = max(self.sequence, report.sequence)
         self.missed = False
         _renew(self.links, {link.id: link for link in report.links})
+        _renew(self.qber, {link.id: link.qber or 0.0 for link in report.links if link.alarmed})
         _renew(self.pads, {pad.neighbour: pad for pad in report.pads})
         _renew(self.paths, {path.key: path for path in report.paths})
         self._measure(now)

@@ -63,6 +63,7 @@ _LINK: Final = Row(
     state=one_of(LinkState),
     device=one_of(DeviceState),
     qber=RATIO,
+    alarmed=FLAG,
     collected=BYTES,
     refusals=COUNT,
 )
