@@ -15,6 +15,7 @@ from quiver.protocols.netconf.actions import Action, Apply, Close, Moment, Send
 from quiver.protocols.netconf.change import PendingChange
 from quiver.protocols.netconf.datastores import Datastores
 from quiver.protocols.netconf.edit import Operation, edit
+from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.framing import Framing, MessageReader, frame
 from quiver.protocols.netconf.modules import ModuleName
 from quiver.protocols.netconf.schema import Schema
@@ -75,6 +76,7 @@ class Site:
     deaf: set[int] = field(default_factory=set)  # sessions whose transport takes nothing
     state: list[str] = field(default_factory=list)  # what the node's state is, as XML
     events: int = 16
+    against: str = ""  # a node that the owner does not take beside the node `in-the-way`
 
     def __post_init__(self):
         access = Access(schema(), WRITES)
@@ -97,6 +99,8 @@ class Site:
 
     def check(self, change: PendingChange) -> None:
         self.checked.append(change)
+        if self.against and f">{self.against}<" in text(change.new) and "in-the-way" in text(change.new):
+            raise RpcError(Tag.INVALID_VALUE, "the two are in each other's way")
         if self.refuse is not None:
             raise self.refuse
 

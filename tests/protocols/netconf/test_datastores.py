@@ -322,6 +322,7 @@ def test_a_persistent_one_outlives_its_session_and_needs_its_word():
     site.lose(client)
     other = site.client()
     assert banner("new") in running(other)
+    assert error_of(other.rpc("<lock><target><running/></target></lock>"))[0] == "lock-denied"  # RFC 6241 section 7.5
     assert other.error(COMMIT)[0] == "invalid-value"
     assert other.error("<commit><persist-id>wrong</persist-id></commit>")[0] == "invalid-value"
     assert other.error("<cancel-commit/>")[0] == "invalid-value"

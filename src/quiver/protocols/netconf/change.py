@@ -58,6 +58,7 @@ class Cause(StrEnum):
     COMMIT = "commit"
     CONFIRMED = "confirmed-commit"
     ROLLBACK = "rollback"
+    WITHDRAWN = "local policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class PendingChange:
         user: its user; empty for a rollback by time.
         fallback: what running goes back to when this process ends before the commit is confirmed, relative to `new`;
             durable together with the change, and empty when nothing waits for confirmation (RFC 6241 section 8.4.1).
+        left: what a rollback leaves as it is, as others have written since what stands against it.
     """
 
     number: int
@@ -84,6 +86,7 @@ class PendingChange:
     session: int | None
     user: str
     fallback: tuple[Change, ...] = ()
+    left: tuple[Change, ...] = ()
 
 
 def difference(old: Branch, new: Branch) -> tuple[Change, ...]:

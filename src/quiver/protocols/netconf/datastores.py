@@ -1,33 +1,28 @@
 """The running and the candidate configuration, and how they may change (RFC 6241 sections 5, 7 and 8).
 
-Running changes in two steps: a method here proposes a `PendingChange`, its owner makes that durable and works by it, and only
-`settled` makes it the running configuration. One change is out at a time; whoever drives this holds back all other writers.
+Running changes in two steps, as `running` says.
 
 The candidate follows running wherever nobody has edited it, so a commit changes what its author wrote and does not take back
 what a controller has written meanwhile.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from quiver.domain.errors import QuiverError
 from quiver.protocols.netconf.access import Access, Principal
-from quiver.protocols.netconf.change import Cause, Change, PendingChange, difference, replay
+from quiver.protocols.netconf.change import Cause, PendingChange, difference, replay
 from quiver.protocols.netconf.confirmation import Confirmation, ConfirmRequest, check_word
 from quiver.protocols.netconf.edit import Operation, edit
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.locks import Locks, Target, denied
-from quiver.protocols.netconf.paths import Path, Step
-from quiver.protocols.netconf.schema import Kind, Schema, SchemaNode
-from quiver.protocols.netconf.tree import Branch, place, value_at
+from quiver.protocols.netconf.running import Check, RunningDatastore
+from quiver.protocols.netconf.schema import Schema
+from quiver.protocols.netconf.tree import Branch
 from quiver.protocols.netconf.validate import Validator
 from quiver.protocols.netconf.xml import Element, graft, make
 
-__all__ = ["Check", "Datastores", "TestOption", "load"]
-
-Check = Callable[[PendingChange], None]  # raises a QuiverError where the owner cannot take the change
-_RETRY: Final = 5.0  # seconds until a rollback that could not be made durable is tried again
+__all__ = ["Datastores", "TestOption", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ def load(schema: Schema, documents: Iterable[Element]) -> Branch:
     return Validator(schema).settle(None, tree)
 
 
-class Datastores:
+class Datastores(RunningDatastore):
     """Running and candidate.
 
     Args:
@@ -67,32 +62,15 @@ class Datastores:
         running: as it was stored; see `load`.
         access: who may change what.
         check: the owner's own rules, asked before each change and by `validate`.
-        lasting: paths of leaves outside of lists whose values never go back or away but by an edit of their own, such as a
-            count of leaderships: no rollback, commit or copy changes them.
+        lasting: as for `RunningDatastore`.
     """
 
     def __init__(
         self, schema: Schema, running: Branch, access: Access, check: Check, lasting: Iterable[str] = ()
     ) -> None:
-        self.schema: Final = schema
-        self.running = running
+        super().__init__(schema, running, access, check, lasting)
         self.candidate = running
         self.locks: Final = Locks()
-        self.pending: PendingChange | None = None
-        self.confirmation: Confirmation | None = None
-        self._next: Confirmation | None = None  # what `confirmation` becomes with the pending change
-        self._access: Final = access
-        self._check: Final = check
-        self._validator: Final = Validator(schema)
-        self._numbers = 0
-        nodes = [schema.node(path) for path in lasting]
-        assert all(node.kind is Kind.LEAF for node in nodes)
-        self._lasting: Final = {node: _place_of(node) for node in nodes}
-
-    @property
-    def deadline(self) -> float | None:
-        """When `due` has something to do, in seconds of the steady clock."""
-        return None if self.confirmation is None or self.pending else self.confirmation.deadline
 
     def tree(self, target: Target) -> Branch:
         """A whole datastore."""
@@ -111,6 +89,7 @@ class Datastores:
         new = edit(self.schema, old, config, default)
         if default is Operation.REPLACE:
             new = self._with_lasting(new)
+        self._edited(who, config, new)
         make = option is None or option.make
         if target is Target.CANDIDATE:
             # A candidate may be incomplete until it is committed (RFC 7950 section 8.3.3), unless its author asks.
@@ -119,7 +98,7 @@ class Datastores:
                 self._judge(new)
             self.candidate = new if make else old
             return None
-        return self._propose(who, new, Cause.EDIT, self.confirmation, make=make)
+        return self._propose(who, new, Cause.EDIT, self._left_alone, make=make)
 
     def copy(self, who: Principal, target: Target, tree: Branch) -> PendingChange | None:
         """copy-config (RFC 6241 section 7.3) into a datastore.
@@ -130,7 +109,7 @@ class Datastores:
         self.locks.check(target, who.session)
         tree = self._with_lasting(tree)
         if target is Target.RUNNING:
-            return self._propose(who, tree, Cause.COPY, self.confirmation)
+            return self._propose(who, tree, Cause.COPY, self._left_alone)
         self._access.check_changes(who, difference(self.candidate, tree))
         self.candidate = tree
         return None
@@ -167,8 +146,9 @@ class Datastores:
             RpcError: lock-denied.
         """
         waiting = self.confirmation
-        if target is Target.RUNNING and waiting is not None and waiting.session not in (None, who.session):
-            raise denied("a confirmed commit of another session waits", waiting.session or 0)
+        if target is Target.RUNNING and waiting is not None and waiting.session != who.session:
+            # RFC 6241 section 7.5; one with a persist word is of no session, and who has the word needs no lock to use it.
+            raise denied("a confirmed commit waits that is not of this session", waiting.session or 0)
         free = self.locks.holder(target) is None
         if free and target is Target.CANDIDATE and difference(self.running, self.candidate):
             raise denied("the candidate has changes that are neither committed nor discarded", 0)
@@ -193,10 +173,11 @@ class Datastores:
         check_word(self.confirmation, who.session, persist_id)
         new = self._with_lasting(self.candidate)
         if request is None:
-            return self._propose(who, new, Cause.COMMIT, None)
+            return self._propose(who, new, Cause.COMMIT, lambda _: None)
         waiting = self.confirmation or Confirmation(None, None, self.running, (), now)
-        changes = difference(self.running, new)
-        return self._propose(who, new, Cause.CONFIRMED, waiting.extended(changes, request, who.session, now))
+        return self._propose(
+            who, new, Cause.CONFIRMED, lambda changes: waiting.extended(changes, request, who.session, now)
+        )
 
     def cancel(self, who: Principal, persist_id: str | None) -> PendingChange | None:
         """cancel-commit (RFC 6241 section 8.4.4.1).
@@ -214,106 +195,25 @@ class Datastores:
         """A session is gone: its locks end, and its confirmed commit is due (RFC 6241 sections 7.5 and 8.4.1)."""
         if Target.CANDIDATE in self.locks.release(session):
             self.candidate = self.running  # RFC 6241 section 8.3.5.2
-        self.confirmation = self.confirmation and self.confirmation.orphaned(session)
-        self._next = self._next and self._next.orphaned(session)
-
-    def due(self, now: float) -> PendingChange | None:
-        """The rollback whose time has come, if there is one."""
-        if self.deadline is None or self.deadline > now:
-            return None
-        return self._rollback(None)
+        super().ended(session)
 
     def settled(self, *, durable: bool, now: float) -> PendingChange:
-        """The pending change has become durable, or was refused and did not happen."""
-        change, self.pending = self.pending, None
-        assert change is not None
+        """As `RunningDatastore.settled`; the candidate follows."""
+        follows = self.candidate is self.running
+        change = super().settled(durable=durable, now=now)
         if durable:
-            self._follow(change)
-            self.running = change.new
-            self.confirmation = self._next
-        elif change.cause is Cause.ROLLBACK and self.confirmation is not None:
-            self.confirmation = replace(self.confirmation, deadline=now + _RETRY)
-        self._next = None
+            self._follow(change, whole=follows or change.cause in (Cause.COMMIT, Cause.CONFIRMED))
         return change
 
-    def _follow(self, change: PendingChange) -> None:
-        if change.cause in (Cause.COMMIT, Cause.CONFIRMED) or self.candidate is self.running:
+    def _follow(self, change: PendingChange, *, whole: bool) -> None:
+        if whole:
             self.candidate = change.new
         else:
             self.candidate = replay(self.candidate, change.changes, unless_edited=True)
 
-    def _rollback(self, who: Principal | None) -> PendingChange | None:
-        assert self.confirmation is not None
-        undo = self.confirmation.undo(self.running, frozenset(self._lasting))
-        new = replay(self.running, undo)
-        # The owner had this configuration before and is not asked again; nor is access, as it was the commit's.
-        return self._offer(who, new, undo, Cause.ROLLBACK, None)
+    def _edited(self, who: Principal, config: Element, new: Branch) -> None:
+        """What an owner demands of the outcome of an edit beyond access, whatever operations led to it.
 
-    def _propose(
-        self, who: Principal, new: Branch, cause: Cause, after: Confirmation | None, *, make: bool = True
-    ) -> PendingChange | None:
-        new = self._validator.settle(self.running, new)
-        changes = difference(self.running, new)
-        self._access.check_changes(who, changes)
-        if changes:
-            self._ask(
-                PendingChange(
-                    number=0,
-                    old=self.running,
-                    new=new,
-                    changes=changes,
-                    cause=cause,
-                    session=who.session,
-                    user=who.user,
-                )
-            )
-        return self._offer(who, new, changes, cause, after) if make else None
-
-    def _offer(
-        self, who: Principal | None, new: Branch, changes: tuple[Change, ...], cause: Cause, after: Confirmation | None
-    ) -> PendingChange | None:
-        assert self.pending is None
-        fallback = after.undo(new, frozenset(self._lasting)) if after else ()
-        if not changes and after is self.confirmation:
-            return None
-        self._numbers += 1
-        self._next = after
-        self.pending = PendingChange(
-            number=self._numbers,
-            old=self.running,
-            new=new,
-            changes=changes,
-            cause=cause,
-            session=who.session if who else None,
-            user=who.user if who else "",
-            fallback=fallback,
-        )
-        return self.pending
-
-    def _judge(self, tree: Branch) -> None:
-        new = self._validator.settle(None, tree)
-        changes = difference(self.running, new)
-        self._ask(
-            PendingChange(
-                number=0, old=self.running, new=new, changes=changes, cause=Cause.COMMIT, session=None, user=""
-            )
-        )
-
-    def _ask(self, change: PendingChange) -> None:
-        try:
-            self._check(change)
-        except RpcError:
-            raise
-        except QuiverError as error:
-            raise RpcError(Tag.OPERATION_FAILED, error.message) from error
-
-    def _with_lasting(self, tree: Branch) -> Branch:
-        for path in self._lasting.values():
-            held = value_at(self.running, path)
-            if held is not None and value_at(tree, path) is None:
-                tree = place(tree, path, held)
-        return tree
-
-
-def _place_of(node: SchemaNode) -> Path:
-    return tuple(Step(tag) for tag in node.tags)
+        Raises:
+            RpcError: it is refused.
+        """
