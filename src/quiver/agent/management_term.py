@@ -13,7 +13,7 @@ from quiver.protocols.netconf.edit import Operation
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.locks import Target
 from quiver.protocols.netconf.paths import Path, Step
-from quiver.protocols.netconf.tree import value_at
+from quiver.protocols.netconf.tree import Branch, value_at
 from quiver.protocols.netconf.xml import Element, qualified, text_of
 from quiver.protocols.yang.names import KMS
 
@@ -43,7 +43,7 @@ _PLACE: Final[Path] = tuple(map(Step, _STEPS))
 
 
 class FencedDatastores(Datastores):
-    """Datastores in which a controller's edits have to carry its term."""
+    """Datastores in which a controller's edits have to carry its term, and leave it behind."""
 
     def edit(
         self, who: Principal, target: Target, config: Element, default: Operation, option: TestOption | None
@@ -51,21 +51,32 @@ class FencedDatastores(Datastores):
         """As `Datastores.edit`.
 
         Raises:
-            RpcError: as there; access-denied with the app-tag `stale-term` where the term is missing or too low.
+            RpcError: as there; access-denied with the app-tag `stale-term` where the term is missing, too low, or does not stand.
         """
-        if who.role is Role.CONTROLLER:
-            held = value_at(self.running, _PLACE)
-            _check_term(config, int(held) if isinstance(held, str) else 0)
+        if who.role is Role.CONTROLLER and self._said(config) < (held := _term_of(self.running)):
+            raise _stale(f"term {held} was accepted before")
         return super().edit(who, target, config, default, option)
 
+    def _edited(self, who: Principal, config: Element, new: Branch) -> None:
+        # An edit can say its term and yet take it away or not write it: by an operation, or by default-operation none.
+        if who.role is Role.CONTROLLER and _term_of(new) != (said := self._said(config)):
+            raise _stale(f"the edit says {said} and would not leave that behind")
 
-def _check_term(config: Element, held: int) -> None:
-    said = config.find("/".join(_STEPS))
-    if said is None:
-        raise _stale("each edit of a controller carries its term")
-    text = text_of(said).strip()
-    if text.isascii() and text.isdigit() and int(text[:32]) < held:  # what is no number, the schema refuses
-        raise _stale(f"term {held} was accepted before")
+    def _said(self, config: Element) -> int:
+        said = config.find("/".join(_STEPS))
+        if said is None:
+            raise _stale("each edit of a controller carries its term")
+        datatype = self.schema.node(_TERM_NODE).type
+        assert datatype is not None
+        try:
+            return int(datatype.parse(text_of(said), {}))
+        except ValueError as error:
+            raise RpcError(Tag.INVALID_VALUE, f"kms/controller/term: {error}", path=_PLACE) from None
+
+
+def _term_of(tree: Branch) -> int:
+    held = value_at(tree, _PLACE)
+    return int(held) if isinstance(held, str) else 0
 
 
 def _stale(reason: str) -> RpcError:
