@@ -195,6 +195,8 @@ NETCONF_MESSAGE: Final = 4 * KIB * KIB  # bytes of one message; an edit of 4,000
 NETCONF_HELLO: Final = 64 * KIB  # bytes; a router with 500 modules announces 50 KiB
 NETCONF_TAGS: Final = 1 << 17  # angle brackets of one message; an element costs some 120 bytes of memory, not its 4
 NETCONF_ATTRIBUTES: Final = 1 << 16  # equals signs of one message; likewise
+NETCONF_ELEMENT_ATTRIBUTES: Final = 64  # of one element, with prefixes; libxml2 compares each with each
+NETCONF_PREFIXES: Final = 64  # declarations in force at one element; lxml walks all of them for one lookup
 NETCONF_DEPTH: Final = 64  # nested elements of one message; the deepest of our YANG modules has 8
 NETCONF_VALUE: Final = 64 * KIB  # characters of one leaf
 NETCONF_SESSIONS: Final = 128  # open sessions of one server, over all its transports
@@ -247,6 +249,15 @@ MODEL_SAES: Final = 65_536  # SAEs in one node's directory; likewise pairs
 MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are some 30
 MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
 MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it
+NETCONF_STATE_TAGS: Final = 2 * (  # angle brackets of one reply that a client takes: elements of the largest state, ...
+    MODEL_LINKS * (9 + 7)  # ... link and pad, each with its leaves,
+    + MODEL_PATHS * (12 + 4)  # path and mark,
+    + MODEL_ENTRIES * (7 + NODES_PER_PATH)  # configured-path,
+    + MODEL_NODES * 3  # address,
+    + MODEL_SAES * (3 + 3)  # sae and permitted-pair,
+    + MODEL_NAMES * (3 + 3)  # burned and alarm,
+    + NETCONF_TAGS  # and what is around them, or comes in a newer version
+)
 
 # --- The controller's process ---
 HISTORY_LINES: Final = (

@@ -37,7 +37,7 @@ class NetconfSession:
         self._stream: Final = stream
         self._end: Final = end
         self._patience: Final = patience
-        self._session: Final = ClientSession(most=limits.NETCONF_STATE)
+        self._session: Final = ClientSession()
         self._writing: Final = asyncio.Lock()
         self._calls: Final[dict[str, asyncio.Future[tuple[Element, ...]]]] = {}
         self._events: Final[asyncio.Queue[Notified | None]] = asyncio.Queue(limits.NETCONF_EVENTS)

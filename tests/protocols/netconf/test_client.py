@@ -143,6 +143,8 @@ def test_a_warning_is_no_refusal_and_the_first_error_counts():
         HELLO.format("1.1", 0),
         HELLO.format("1.1", "x"),
         HELLO.format("1.1", 1 << 32),
+        HELLO.format("1.1", "1" * 11),
+        HELLO.format("1.1", "1" * 5000),  # more digits than Python reads
         HELLO.format("1.1", 4).replace("<session-id>4</session-id>", ""),
         "<html/>]]>]]>",
         "HTTP/1.1 400 Bad Request]]>]]>",

@@ -38,6 +38,11 @@ LAUGHS = """<?xml version="1.0"?>
         b"<a>" * 100_000,
         b"<rpc>" + b"<a/>" * limits.NETCONF_TAGS + b"</rpc>",
         b"<rpc " + b" ".join(b'a%d=""' % i for i in range(limits.NETCONF_ATTRIBUTES + 1)) + b"/>",
+        b"<rpc><x>a = b</x><y "
+        + b" ".join(b"a%d='\">'" % i for i in range(limits.NETCONF_ELEMENT_ATTRIBUTES + 1))
+        + b"/></rpc>",
+        b"<rpc " + b" ".join(b'xmlns:p%d="u"' % i for i in range(limits.NETCONF_ELEMENT_ATTRIBUTES + 1)) + b"/>",
+        b'<a xmlns:p="u" xmlns:q="u"><b xmlns:r="u">' * 30 + b"</b></a>" * 30,
     ],
 )
 def test_what_is_not_plain_xml_is_refused(message):
@@ -50,6 +55,21 @@ def test_what_is_not_plain_xml_is_refused(message):
 def test_the_deepest_allowed_message_is_read():
     deepest = b"<a>" * limits.NETCONF_DEPTH + b"</a>" * limits.NETCONF_DEPTH
     assert parse(deepest).tag == "a"
+
+
+def test_as_many_attributes_and_prefixes_as_are_allowed_are_read():
+    values = b" ".join(b'a%d="=\'>"' % i for i in range(limits.NETCONF_ELEMENT_ATTRIBUTES))
+    prefixes = b" ".join(b"xmlns:p%d='u'" % i for i in range(limits.NETCONF_PREFIXES))
+    read = parse(b"<a><b %s>%s</b><c %s/><c %s/></a>" % (values, b" x='&lt;'" * 1000, prefixes, prefixes))
+    assert [len(each.keys()) for each in read] == [limits.NETCONF_ELEMENT_ATTRIBUTES, 0, 0]
+
+
+@pytest.mark.parametrize("what", ["attributes", "prefixes"])
+def test_too_many_attributes_are_seen_before_the_parser_compares_them(monkeypatch, what):
+    monkeypatch.setattr(etree, "fromstring", lambda *_: pytest.fail("the parser was asked"))
+    many = (b'p%d:a="" ' if what == "attributes" else b'xmlns:p%d="u" ') * 60_000
+    with pytest.raises(MalformedError):
+        parse(b"<a " + many % tuple(range(60_000)) + b"/>")
 
 
 def test_a_declaration_of_another_encoding_changes_nothing():

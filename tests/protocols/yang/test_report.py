@@ -1,5 +1,6 @@
 """What a node tells arrives as it was told; what no node can have told is refused by the name of the leaf."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -10,8 +11,12 @@ from lxml import etree
 from quiver.domain import limits
 from quiver.domain.errors import RemoteError
 from quiver.domain.network import PathEntry
-from quiver.domain.report import LinkReport, LinkState, NodeReport, PathMark, PathReport, PathRole
-from quiver.protocols.netconf.xml import Element, parse, serialise
+from quiver.domain.report import LinkReport, LinkState, NodeReport, PadReport, PathMark, PathReport, PathRole
+from quiver.protocols.netconf.capabilities import BASE_1_0, hello
+from quiver.protocols.netconf.client import ClientSession, Replied
+from quiver.protocols.netconf.framing import Framing, frame
+from quiver.protocols.netconf.requests import get
+from quiver.protocols.netconf.xml import BASE, Element, base, enclose, make, parse, serialise
 from quiver.protocols.yang.report import report_from_xml, report_to_xml
 from tests.protocols.yang import examples
 from tests.protocols.yang.judges import judge, kms_schema, kms_with
@@ -50,6 +55,44 @@ def test_a_report_arrives_as_it_was_told(report: NodeReport) -> None:
 @given(examples.reports)
 def test_a_report_is_an_instance_of_the_module(report: NodeReport) -> None:
     judge(kms_with(report_to_xml(report)), kms_schema())
+
+
+def largest() -> NodeReport:
+    """All that the model lets a node tell."""
+    nodes = tuple(f"n{i}" for i in range(limits.NODES_PER_PATH))
+    saes = [f"s{i:05}" for i in range(limits.MODEL_SAES)]
+    return NodeReport(
+        node="b",
+        run=REPORT.run,
+        links=tuple(
+            LinkReport(id=f"l{i}", neighbour=f"n{i}", qber=0.02, alarmed=True) for i in range(limits.MODEL_LINKS)
+        ),
+        pads=tuple(PadReport(neighbour=f"n{i}") for i in range(limits.MODEL_LINKS)),
+        paths=tuple(
+            PathReport(key=f"p/{i}/1", digest=ENTRY.digest, role=PathRole.RELAY)
+            for i in range(1, limits.MODEL_PATHS + 1)
+        ),
+        configured=tuple(PathEntry("p", i, 1, nodes, 8192, 1, 1) for i in range(1, limits.MODEL_ENTRIES + 1)),
+        marks=tuple(PathMark(virtual_link="p", path=i, version=1) for i in range(1, limits.MODEL_PATHS + 1)),
+        addresses={f"n{i}": "192.0.2.1:7000" for i in range(limits.MODEL_NODES)},
+        homes=dict.fromkeys(saes, "b"),
+        pairs=tuple(itertools.pairwise(saes)),
+        burned={f"c{i}": 1 for i in range(limits.MODEL_NAMES)},
+        alarms={f"a{i}": 1 for i in range(limits.MODEL_NAMES)},
+    )
+
+
+def test_a_client_takes_the_state_of_a_node_at_the_models_limits() -> None:
+    session = ClientSession()
+    session.feed(frame(hello((BASE_1_0,), 1), Framing.END_OF_MESSAGE))
+    session.call(get())
+    report = largest()
+    reply = make(base("rpc-reply"), {None: BASE}, {"message-id": "1"})
+    state = report_to_xml(report)
+    assert 2 * sum(1 for _ in state.iter()) > limits.NETCONF_TAGS  # more than a server would take
+    (replied,) = session.feed(frame(enclose(reply, [state]), Framing.END_OF_MESSAGE))
+    assert isinstance(replied, Replied)
+    assert report_from_xml(replied.content[0]) == report
 
 
 def test_the_state_is_found_beside_the_configuration() -> None:

@@ -14,6 +14,7 @@ __all__ = ["BASE_1_0", "BASE_1_1", "Hello", "content_id", "hello", "read_hello",
 
 BASE_1_0: Final = "urn:ietf:params:netconf:base:1.0"
 BASE_1_1: Final = "urn:ietf:params:netconf:base:1.1"
+_ID_DIGITS: Final = 10  # of 4294967295, the largest session-id (RFC 6241 appendix C)
 _CAPABILITY: Final = "urn:ietf:params:netconf:capability:"
 _OURS: Final = (
     BASE_1_0,
@@ -96,7 +97,11 @@ def read_hello(message: bytes, *, from_server: bool) -> Hello:
         raise NetconfError("a session-id comes from the server, always and only (RFC 6241 section 8.1)")
     if not capabilities & {BASE_1_0, BASE_1_1}:
         raise NetconfError("no version of NETCONF in common")
-    text = "" if number is None else text_of(number).strip()
-    if number is not None and not (text.isascii() and text.isdigit() and 0 < int(text[:10]) < 1 << 32):
-        raise NetconfError("the session-id is no number from 1 to 4294967295")
-    return Hello(capabilities, int(text) if text else None)
+    return Hello(capabilities, None if number is None else _session_id(text_of(number).strip()))
+
+
+def _session_id(text: str) -> int:
+    # The length comes first: Python reads no number of thousands of digits.
+    if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS and 0 < int(text) < 1 << 32:
+        return int(text)
+    raise NetconfError("the session-id is no number from 1 to 4294967295")

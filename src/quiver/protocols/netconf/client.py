@@ -71,12 +71,19 @@ class ClientSession:
     Args:
         calls: rpcs without a reply at most.
         most: bytes of one message at most; a whole node's state may be larger than what a server takes.
+        tags: angle brackets of one message at most; likewise.
     """
 
-    def __init__(self, calls: int = limits.NETCONF_CALLS, most: int = limits.NETCONF_MESSAGE) -> None:
+    def __init__(
+        self,
+        calls: int = limits.NETCONF_CALLS,
+        most: int = limits.NETCONF_STATE,
+        tags: int = limits.NETCONF_STATE_TAGS,
+    ) -> None:
         self._state = _State.HELLO
         self._framing = Framing.END_OF_MESSAGE
         self._most: Final = most
+        self._tags: Final = tags
         self._reader: Final = MessageReader(limits.NETCONF_HELLO)
         self._calls: Final = calls
         self._open: Final[dict[str, None]] = {}  # message-ids without a reply, in order
@@ -141,7 +148,7 @@ class ClientSession:
             self._reader.switch(greeting.framing)
             self._reader.most = self._most
             return Greeted(greeting)
-        root = parse(message)
+        root = parse(message, self._tags)
         if root.tag == qualified(NOTIFICATION, "notification"):
             return _notified(root)
         if root.tag != base("rpc-reply"):

@@ -3,6 +3,7 @@
 Names are in Clark's notation everywhere, `{namespace}local`, as lxml has them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Final, cast
@@ -51,6 +52,11 @@ LIBRARY: Final = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 YANG: Final = "urn:ietf:params:xml:ns:yang:1"
 
 _TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * (limits.NETCONF_DEPTH + 1) + ")")
+# A tag with too many quoted values, seen before a parser works on it. In CDATA it may match what is no tag at all.
+_TOO_MANY_ATTRIBUTES: Final = re.compile(
+    rb"""<(?=[A-Za-z_:\x80-\xff])[^<>"']*+(?:(?:"[^"<]*+"|'[^'<]*+')[^<>"']*+){%d}"""
+    % (limits.NETCONF_ELEMENT_ATTRIBUTES + 1)
+)
 
 
 class MalformedError(NetconfError):
@@ -70,17 +76,18 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def parse(message: bytes) -> Element:
+def parse(message: bytes, tags: int = limits.NETCONF_TAGS) -> Element:
     """The root of a message.
+
+    Args:
+        message: without its framing.
+        tags: angle brackets that it may have.
 
     Raises:
         MalformedError: it is no well-formed XML in UTF-8, has a document type (RFC 6241 section 3 forbids it), or more
-            elements, attributes or levels than we are ready to hold; the text says what and shows nothing of it.
+            elements, attributes, prefixes or levels than we are ready to hold; the text says what and shows nothing of it.
     """
-    if b"<!DOCTYPE" in message:  # refused before a parser sees it: entities can only be declared there
-        raise MalformedError("a message shall have no document type declaration")
-    if message.count(b"<") > limits.NETCONF_TAGS or message.count(b"=") > limits.NETCONF_ATTRIBUTES:
-        raise MalformedError(f"a message shall have at most {limits.NETCONF_TAGS} tags")
+    _check_size(message, tags)
     try:
         root = etree.fromstring(message.strip(b" \t\r\n"), _parser())
     except (etree.XMLSyntaxError, ValueError) as error:
@@ -89,10 +96,34 @@ def parse(message: bytes) -> Element:
         where = f" (libxml2 code {code}, line and column {place})" if code else ""
         reason = f"the message is no well-formed XML in UTF-8{where}"
     else:
-        if _TOO_DEEP(root):
-            raise MalformedError(f"a message shall have at most {limits.NETCONF_DEPTH} nested elements")
+        _check_shape(root)
         return root
     raise MalformedError(reason)  # outside the handler: no chain to what was parsed
+
+
+def _check_size(message: bytes, tags: int) -> None:
+    """Refuse what would cost a parser more than its length; each of these looks at every byte once."""
+    if b"<!DOCTYPE" in message:  # refused before a parser sees it: entities can only be declared there
+        raise MalformedError("a message shall have no document type declaration")
+    if message.count(b"<") > tags:
+        raise MalformedError(f"a message shall have at most {tags} tags")
+    if message.count(b"=") > limits.NETCONF_ATTRIBUTES:
+        raise MalformedError(f"a message shall have at most {limits.NETCONF_ATTRIBUTES} attributes")
+    if _TOO_MANY_ATTRIBUTES.search(message):
+        raise MalformedError(f"an element shall have at most {limits.NETCONF_ELEMENT_ATTRIBUTES} attributes")
+
+
+def _check_shape(root: Element) -> None:
+    """Refuse a tree on which later work would cost more than its elements."""
+    if _TOO_DEEP(root):
+        raise MalformedError(f"a message shall have at most {limits.NETCONF_DEPTH} nested elements")
+    in_force = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        in_force += 1 if event == "start-ns" else -1
+        if in_force > limits.NETCONF_PREFIXES:
+            raise MalformedError(
+                f"an element shall be below at most {limits.NETCONF_PREFIXES} declarations of prefixes"
+            )
 
 
 def serialise(root: Element) -> bytes:
