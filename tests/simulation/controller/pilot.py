@@ -6,11 +6,12 @@ from quiver.domain.sdn.controller import Controller
 from quiver.domain.sdn.memory import decode, encode
 from quiver.domain.sdn.notices import Notice
 from quiver.domain.sdn.optimising import solve
-from quiver.domain.sdn.orders import Failure, Order
+from quiver.domain.sdn.orders import Edit, Failure, Order
 from quiver.domain.sdn.records import Member
 from tests.simulation.world import World
 
 from .agents import Managed, Outcome
+from .wholeness import meetings
 
 TURN = 0.005  # seconds from what happens to the step that acts on it
 CONNECT = 0.2  # seconds between two attempts to connect
@@ -37,6 +38,7 @@ class Pilot:
         self.open: dict[str, int] = {}  # node → number of its session
         self.cut: set[str] = set()  # nodes that this controller cannot reach
         self.notices: list[Notice] = []
+        self.met: list[str] = []  # versions that were laid where another path of their demand stood
         self.seen: dict[str, list[int]] = {}  # node → terms stamped
         self._sessions = 0
         self._behind: dict[str, float] = {}  # node → when its last event arrives
@@ -202,6 +204,7 @@ class Pilot:
         if changes:
             self.saved.append(dict(self.rows))
         for order in core.orders():
+            self._look(order)
             self._send(order)
         self.notices += core.notices()
         work = core.work()
@@ -209,6 +212,14 @@ class Pilot:
             plan = solve(work)
             self.world.after(SOLVING, lambda: self._solved(life, plan))
         self._wake(core.due - self.world.now())
+
+    def _look(self, order: Order) -> None:
+        """Compare what is laid with where the other paths of its demand are."""
+        for entry in order.put if isinstance(order, Edit) else ():
+            paths = [p for p in self.core.snapshot().paths if p.virtual_link == entry.virtual_link]
+            others = [(p.virtual_link, p.path, nodes) for p in paths for nodes in (p.nodes, p.coming)]
+            one = (entry.virtual_link, entry.path, entry.nodes)
+            self.met += [line for other in others if other[1] != entry.path for line in meetings([one, other])]
 
     def _solved(self, life: int, plan) -> None:
         if life == self.life and self.core is not None:

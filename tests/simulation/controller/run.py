@@ -110,4 +110,5 @@ def _violations(network) -> list[str]:
         *wholeness.nothing_is_left_over(network),
         *wholeness.demands_are_served(network),
         *wholeness.versions_name_one_route(network),
+        *wholeness.paths_are_disjoint(network),
     ]

@@ -29,6 +29,7 @@ def forgotten_numbers() -> Iterator[None]:
 RULES = {
     "orphans are swept": lambda: mock.patch.object(Provisioning, "_unwanted", return_value=False),
     "numbers are never used again": forgotten_numbers,
+    "paths of a demand do not meet": lambda: mock.patch.object(Search, "_siblings", return_value=[]),
     "paths leave what is broken": lambda: mock.patch.object(Search, "route", lambda self, path, *_: path.nodes or None),
 }
 

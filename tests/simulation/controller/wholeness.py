@@ -1,6 +1,7 @@
 """What must hold once faults are over. Each check returns sentences about what it found; none means that all is well."""
 
 from collections import defaultdict
+from itertools import combinations
 
 
 def paths_are_whole_or_absent(network) -> list[str]:
@@ -43,6 +44,27 @@ def demands_are_served(network) -> list[str]:
             if not told.get(key):
                 found.append(f"{demand.name}/{number} has no credit: {path}")
     return found
+
+
+def meetings(routes) -> list[str]:
+    """Paths of one demand that share a node but their ends.
+
+    Args:
+        routes: (demand, path number, nodes).
+    """
+    found = []
+    for (demand, number, one), (same, another, other) in combinations(routes, 2):
+        shared = set(one[1:-1]) & set(other[1:-1])
+        if demand == same and number != another and one and other and (shared or one == other):
+            found.append(f"paths {number} and {another} of {demand} meet: {one} {other}")
+    return found
+
+
+def paths_are_disjoint(network) -> list[str]:
+    """The sources' paths share no node but their ends, and no version was ever laid where another path stood."""
+    held = {entry.key: entry for site in network.sites.values() for entry in site.provision.paths.values()}
+    now = meetings((entry.virtual_link, entry.path, entry.nodes) for entry in held.values())
+    return now + network.pilot.met
 
 
 def versions_name_one_route(network) -> list[str]:

@@ -25,6 +25,7 @@ from quiver.domain.events import (
     QberAlarm,
     QberNormal,
 )
+from quiver.domain.network import PathEntry
 from quiver.domain.report import DeviceState, LinkReport, LinkState, NodeReport, PadReport, PathReport, PathRole
 from quiver.domain.sdn.rates import RateMeter
 
@@ -181,6 +182,11 @@ class Knowledge:
         """What a node told of a path version last."""
         view = self._views.get(node)
         return view.paths.get(key) if view is not None else None
+
+    def credit_of(self, entry: PathEntry) -> int:
+        """Credit of a path version at its source, in bytes, as that has told last."""
+        report = self.path_at(entry.source, entry.key)
+        return report.credit if report is not None else 0
 
     def reported(self, node: str, report: NodeReport, now: float) -> str:
         """A report has come from an agent's session; why it cannot be true, in which case it changes nothing.

@@ -178,8 +178,10 @@ class Optimiser:
                 self._moving.discard(key)
         while self._moves and len(self._moving) < limits.ALLOCATION_MOVES:
             key, nodes = self._moves.popleft()
-            path = paths.get(key)
-            if path is not None and path.coming is None and path.trouble is None:
+            path, demand = paths.get(key), self._core.demands.get(key[0])
+            if path is None or demand is None or path.coming is not None or path.trouble is not None:
+                continue
+            if self._steering.search.free(path, demand, nodes):  # others of its demand may have moved meanwhile
                 path.target, path.hurried, path.changed = nodes, False, True
                 self._moving.add(key)
 

@@ -63,6 +63,12 @@ class Path:
         version = self.coming or self.current
         return version.entry.nodes if version is not None else ()
 
+    @property
+    def held(self) -> list[Nodes]:
+        """The routes of all its versions that are not let go."""
+        versions = (self.current, self.coming, self.past)
+        return [version.entry.nodes for version in versions if version is not None]
+
     def wake(self, moment: float) -> None:
         """Look at it again at this time at the latest."""
         self.wake_at = min(self.wake_at, moment)

@@ -13,7 +13,7 @@ from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.topology import Pair, Topology, pair_of
 from quiver.domain.sdn.verdicts import Need
 
-__all__ = ["Nodes", "Routes", "hops_of"]
+__all__ = ["Nodes", "Routes", "hops_of", "meet"]
 
 Nodes = tuple[str, ...]
 PathId = tuple[str, int]
@@ -126,6 +126,12 @@ def _without(graph: Graph, topology: Topology, shunned: Iterable[Pair]) -> Graph
             if link.id in graph.links:
                 graph = graph.with_link(replace(graph.links[link.id], availability=Availability.DOWN))
     return graph
+
+
+def meet(one: Nodes, other: Nodes) -> str:
+    """A node within two routes of one demand, or their end if both are the same hop; empty where they are disjoint."""
+    shared = [node for node in one[1:-1] if node in other[1:-1]]
+    return shared[0] if shared else one[-1] if one == other else ""
 
 
 def hops_of(nodes: Nodes) -> list[Pair]:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from quiver.domain import limits
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.paths import Path
-from quiver.domain.sdn.routes import Nodes, Routes, hops_of
+from quiver.domain.sdn.routes import Nodes, Routes, hops_of, meet
 from quiver.domain.sdn.verdicts import Condition, Need, Verdict
 
 __all__ = ["ALLOCATION", "DRY", "Search", "allowed"]
@@ -32,7 +33,8 @@ class Search:
     def route(self, path: Path, demand: Demand, verdict: Verdict, now: float) -> Nodes | None:
         """The best route for a path that has to move for a reason; None where there is none, or none that is better."""
         target = path.target
-        if target and self._core.topology.route(target).meets(Need.SOUND) and allowed(target, demand):
+        sound = bool(target) and self._core.topology.route(target).meets(Need.SOUND) and allowed(target, demand)
+        if sound and self.free(path, demand, target):
             return target
         if verdict.cause == ALLOCATION:
             return None
@@ -40,8 +42,9 @@ class Search:
             path.failed = path.current.entry.nodes
         others = self._siblings(path, demand)
         excluded = {*path.barred, *(node for node in self._core.sessions if not self._core.ready(node))}
-        excluded.update(node for other in others for node in other.nodes[1:-1])
-        direct = [hop for other in others if len(other.nodes) == 2 for hop in hops_of(other.nodes)]
+        taken = [nodes for other in others for nodes in other.held]
+        excluded.update(node for nodes in taken for node in nodes[1:-1])
+        direct = [hop for nodes in taken if len(nodes) == 2 for hop in hops_of(nodes)]
         broken = verdict.condition is Condition.BROKEN
         needs = list(Need)[: 3 if broken else 2 if verdict.urgent else 1]  # never as bad as what is to be left
         for left_out in path.shunned():
@@ -51,6 +54,24 @@ class Search:
                 if nodes is not None:
                     return nodes
         return self._rearranged(path, demand, now) if broken and others else None
+
+    def free(self, path: Path, demand: Demand, nodes: Nodes) -> bool:
+        """Whether no other path of the demand stands on a node of a route, be it that it comes or goes there."""
+        return not any(meet(nodes, held) for other in self._siblings(path, demand) for held in other.held)
+
+    def met(self, path: Path, demand: Demand) -> str:
+        """Where the route in use meets that of a path with a lower number, which may stay; empty where it does not."""
+        for other in self._siblings(path, demand):
+            if path.current is not None and other.current is not None and other.number < path.number:
+                where = meet(path.current.entry.nodes, other.current.entry.nodes)
+                if where:
+                    return where
+        return ""
+
+    def in_the_way(self, path: Path, demand: Demand) -> bool:
+        """Whether the route in use, which cannot be, keeps another path of the demand from making room for this one."""
+        targets = [other.target for other in self._siblings(path, demand) if other.target and other.hurried]
+        return any(meet(held, target) for target in targets for held in path.held)
 
     def _siblings(self, path: Path, demand: Demand) -> list[Path]:
         numbers = [number for number in range(1, demand.paths + 1) if number != path.number]
@@ -67,9 +88,9 @@ class Search:
                 kept = other.nodes if other.nodes in found else found[-1]
                 found.remove(kept)
                 other.target, other.hurried = (kept, True) if kept != other.nodes else ((), False)
-                other.changed = True
+                other.wake(now + limits.ORDER_PAUSE)
             if found:
-                return found[0]
+                return found[0] if self.free(path, demand, found[0]) else None
         return None
 
 

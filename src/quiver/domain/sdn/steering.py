@@ -1,21 +1,21 @@
 """Steering: when a path moves, and where to. A new version always comes up before the old one goes (make before break).
 
-Reasons, in order: there is no version, a node refused it, the demand asks for other figures, its route is broken, it is poor, it
-has been without credit for too long although nothing seems broken, or a global allocation wants it elsewhere. A path in trouble
-moves as soon as its budget allows; one that is only better off elsewhere rests for a while after each move.
+A path in trouble (`reasons`) moves as soon as its budget allows; one that is only better off elsewhere rests for a while after
+each move. Paths of one demand share no node but their ends, not even while they move: a version is laid when the others are gone
+from its route.
 """
 
 from typing import Final
 
 from quiver.domain import limits
 from quiver.domain.network import PathEntry
-from quiver.domain.report import PathReport
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.paths import Path, Trouble
 from quiver.domain.sdn.provisioning import Provisioning
+from quiver.domain.sdn.reasons import DRY, NEW, NOT_DISJOINT, Reasons, fits
 from quiver.domain.sdn.routes import Routes
-from quiver.domain.sdn.search import ALLOCATION, DRY, Search, allowed
+from quiver.domain.sdn.search import Search
 from quiver.domain.sdn.verdicts import Condition, Verdict
 from quiver.domain.sdn.versions import Version, VersionState
 
@@ -37,7 +37,8 @@ class Steering:
         self._provisioning: Final = provisioning
         self.routes: Final = Routes(core.topology)
         self.paths: Final[dict[tuple[str, int], Path]] = {}
-        self._search: Final = Search(core, self.routes, self.paths)
+        self.search: Final = Search(core, self.routes, self.paths)
+        self._reasons: Final = Reasons(core, provisioning, self.search)
         self._generation = -1
         for demand in core.demands:
             self.demanded(demand, core.now())
@@ -108,13 +109,6 @@ class Steering:
         demand = self._demands.get(path.name)
         return demand.priority if demand is not None else limits.PRIORITIES
 
-    def _report(self, entry: PathEntry) -> PathReport | None:
-        return self._core.knowledge.path_at(entry.source, entry.key)
-
-    def _credit(self, entry: PathEntry) -> int:
-        report = self._report(entry)
-        return report.credit if report is not None else 0
-
     def _watch(self, path: Path, demand: Demand, now: float) -> None:
         for node in [node for node, until in path.barred.items() if until <= now]:
             del path.barred[node]
@@ -122,7 +116,7 @@ class Steering:
         if path.coming is not None:
             self._follow(path, path.coming, demand, now)
         self._prime(path, now)
-        verdict = self._reason(path, demand, now)
+        verdict = self._reasons.of(path, demand, now)
         if path.coming is not None:
             return
         if verdict is None:
@@ -136,7 +130,7 @@ class Steering:
         """Take the new version into use when it has credit; give it up where it cannot come to that."""
         entry = coming.entry
         standing = coming.state is VersionState.STANDING
-        if standing and self._credit(entry) > 0:
+        if standing and self._core.knowledge.credit_of(entry) > 0:
             self._switch(path, coming, now)
             return
         end = coming.since + limits.CREDIT_PATIENCE if standing else coming.made_at + limits.LAYING_TIME
@@ -145,19 +139,20 @@ class Steering:
             path.barred[refused_by] = now + limits.DRY_MOST
         unreachable = not standing and not all(self._core.hears(node) for node in entry.nodes)
         broken = unreachable or self._topology.route(entry.nodes).condition is Condition.BROKEN
-        if refused_by is not None or broken or now >= end or not _fits(entry, demand):
+        if refused_by is not None or broken or now >= end or not fits(entry, demand):
             path.coming = None
             self._provisioning.remove(coming, now)
             path.failed_at(() if broken or refused_by else entry.nodes, now)
             nodes = path.current.entry.nodes if path.current is not None else ()
             self.routes.place(path.id, nodes, demand.rate)
+            self._make_way(path, now)
             cause = "refused" if refused_by else "broken" if broken else "no-credit" if standing else "not-laid"
             self._core.notices.say("version-given-up", now, path=entry.key, cause=cause)
         else:
             path.wake(end)
 
     def _switch(self, path: Path, coming: Version, now: float) -> None:
-        old, trouble = path.current, path.trouble or Trouble("new", "", coming.made_at)
+        old, trouble = path.current, path.trouble or Trouble(NEW, "", coming.made_at)
         path.past, path.current, path.coming, path.trouble = old, coming, None, None
         coming.credited = True
         path.came_up(now)
@@ -174,6 +169,7 @@ class Steering:
         if at_once or now >= end:
             self._provisioning.remove(path.past, now)
             path.past = None
+            self._make_way(path, now)
         else:
             path.wake(end)
 
@@ -181,7 +177,7 @@ class Steering:
         """Say when the first block of the version that came up last is ready."""
         if path.unprimed is None or path.current is None or path.current.entry.key != path.unprimed[0]:
             return
-        report = self._report(path.current.entry)
+        report = self._core.knowledge.path_at(path.current.entry.source, path.current.entry.key)
         if report is not None and report.primed:
             self._tell("primed", path, path.unprimed[1], now, "primed")
             path.unprimed = None
@@ -192,48 +188,13 @@ class Steering:
         about = {"path": entry.key, "cause": trouble.cause, "where": trouble.where, "route": " ".join(entry.nodes)}
         self._core.notices.say(name, now, seconds={until: now - trouble.at}, **about)
 
-    # --- reasons to move ------------------------------------------------------------------------------------------
-
-    def _reason(self, path: Path, demand: Demand, now: float) -> Verdict | None:
-        """Why a path has to move; None where it may stay."""
-        version = path.current
-        if version is None:
-            return Verdict(Condition.BROKEN, "new", urgent=True)
-        entry = version.entry
-        if entry.key in self._provisioning.refused:
-            return Verdict(Condition.BROKEN, "refused", self._provisioning.refused[entry.key], urgent=True)
-        if not _fits(entry, demand):
-            return Verdict(Condition.BROKEN, "changed", urgent=True)
-        verdict = self._topology.route(entry.nodes)
-        if verdict.condition is Condition.BROKEN:
-            return verdict
-        dry = self._dry(path, entry, now)
-        if dry is not None or verdict.condition is not Condition.GOOD:
-            return dry or verdict
-        if path.target and path.target != entry.nodes:
-            return Verdict(Condition.POOR, ALLOCATION, urgent=path.hurried)
-        path.target = ()
-        return None
-
-    def _dry(self, path: Path, entry: PathEntry, now: float) -> Verdict | None:
-        """Whether a path in use has been without credit for longer than it has patience."""
-        if not self._core.hears(entry.source) or self._credit(entry) > 0:
-            path.dry_since = None
-            path.patience = limits.DRY_PATIENCE
-            return None
-        if path.dry_since is None:
-            path.dry_since = now
-        end = path.dry_since + path.patience
-        if now < end:
-            path.wake(end)
-            return None
-        return Verdict(Condition.BROKEN, DRY, entry.source)
-
     # --- moving ---------------------------------------------------------------------------------------------------
 
     def _move(self, path: Path, demand: Demand, verdict: Verdict, now: float) -> None:
-        if path.trouble is None or path.trouble.cause != verdict.cause:
+        if path.trouble is None or verdict.cause not in (path.trouble.cause, NEW):
             path.trouble = Trouble(verdict.cause, verdict.where, now)
+            if verdict.cause == NOT_DISJOINT:
+                self._core.notices.say(NOT_DISJOINT, now, demand=path.name, path=str(path.number), where=verdict.where)
         rests = path.moved_at + limits.MOVE_HOLD if verdict.condition is Condition.POOR and not verdict.urgent else now
         ready = max(path.not_before, path.budget.due(now), rests)
         if not self._core.ready(demand.source) or not self._core.ready(demand.destination):
@@ -243,7 +204,7 @@ class Steering:
             return
         if verdict.cause == "refused":
             path.barred[verdict.where] = now + limits.DRY_MOST
-        nodes = self._search.route(path, demand, verdict, now)
+        nodes = self.search.route(path, demand, verdict, now)
         same = path.current is not None and nodes == path.current.entry.nodes
         if nodes is None or (same and verdict.cause not in ("changed", "refused")):
             self._stay(path, demand, verdict, found=nodes is not None, now=now)
@@ -265,8 +226,27 @@ class Steering:
         self.routes.place(path.id, nodes, demand.rate)
         path.wake(now + limits.LAYING_TIME)
 
+    def _hinders(self, path: Path, version: Version, demand: Demand, verdict: Verdict) -> bool:
+        """Whether a version has to go before there is another: it meets another path, or carries nothing and is in the way."""
+        dead = verdict.cause == DRY or self._topology.route(version.entry.nodes).condition is Condition.BROKEN
+        return verdict.cause == NOT_DISJOINT or (dead and self.search.in_the_way(path, demand))
+
+    def _let_go(self, path: Path, version: Version, now: float) -> None:
+        self._provisioning.remove(version, now)
+        path.current = None
+        self.routes.release(path.id)
+        self._make_way(path, now)
+
+    def _make_way(self, path: Path, now: float) -> None:
+        """A path has left a route: others of its demand may wait for that."""
+        for number in range(1, limits.DISJOINT_PATHS + 1):
+            if number != path.number and (path.name, number) in self.paths:
+                self.paths[path.name, number].wake(now)
+
     def _stay(self, path: Path, demand: Demand, verdict: Verdict, *, found: bool, now: float) -> None:
         """There is nothing better: a dry path looks again later, others when something changes."""
+        if path.current is not None and self._hinders(path, path.current, demand, verdict):
+            self._let_go(path, path.current, now)
         if verdict.cause == DRY:
             path.dry_since, path.patience = now, min(2 * path.patience, limits.DRY_MOST)
             path.wake(now + path.patience)
@@ -275,9 +255,3 @@ class Steering:
         if path.served and not found and verdict.condition is Condition.BROKEN:
             path.served = False
             self._core.notices.say("unserved", now, demand=demand.name, path=str(path.number), cause=verdict.cause)
-
-
-def _fits(entry: PathEntry, demand: Demand) -> bool:
-    """Whether a version is as its demand says."""
-    figures = (entry.depth, entry.rate, entry.priority) == (demand.depth, demand.rate, demand.priority)
-    return figures and allowed(entry.nodes, demand)
