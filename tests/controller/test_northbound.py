@@ -240,19 +240,24 @@ def test_a_node_joins_and_leaves_by_an_operator_s_hand(lab: Lab, tmp_path: Path)
         three = network.tables()[:-1]
         async with asyncio.timeout(PATIENCE), north(lab, tmp_path, network, agents=three) as found:
             operator = await found.caller()
-            assert (await operator.call("POST", "/demands", WANTED)).status == 201
             wrong = await operator.call("POST", "/agents", {"id": "d", "ssh": "d.example:830", "host_keys": ["x"]})
             assert (wrong.status, "host_keys[0]" in wrong.json["detail"]) == (400, True)
             body = {"id": "d", "tls": "d.example:6513", "peer": "d.example:8443"}
             made = await operator.call("POST", "/agents", body)
             assert made.status == 201
+            assert (await operator.call("POST", "/demands", WANTED)).status == 201
             await found.engine.until(lambda: found.engine.up("v"))
             read = await operator.call("GET", "/agents/d")
             assert read.json["session"]
             assert read.headers["ETag"] == made.headers["ETag"]
             assert (await operator.call("POST", "/agents", body)).status == 409
+            refused = await operator.call("DELETE", "/agents/d")
+            assert (refused.status, "demands end at d: v" in refused.json["detail"]) == (409, True)
+            assert (await operator.call("DELETE", "/demands/v")).status == 204
             assert (await operator.call("DELETE", "/agents/d")).status == 204
+            assert (await operator.call("GET", "/agents/d")).status == 404
             await found.engine.until(lambda: "d" not in found.engine.fleet.links)
+            assert network.held() == {}
             assert (await operator.call("GET", "/nodes/d")).status == 404
 
     asyncio.run(main())

@@ -190,6 +190,6 @@ def _keys(file: Path | None) -> list[str]:
 @agent_app.command("remove")
 @with_session
 def agent_remove(session: Session, node: NameArgument) -> None:
-    """Take a node out of the network; paths move off it."""
+    """Take a node out of the network: paths move off it, then it is cleared and forgotten. No demand may end at it."""
     session.ask(lambda client: client.delete("agents", node))
-    session.say({"id": node, "removed": True}, f"agent {node} is no longer managed")
+    session.say({"id": node, "removed": True}, f"agent {node} leaves the network; history says when it is gone")

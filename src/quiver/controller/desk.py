@@ -1,7 +1,7 @@
 """What operators order, checked against what is there; everything is durable on return, with who ordered it in the history."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ __all__ = ["Desk", "Expected", "tag_of"]
 
 T = TypeVar("T")
 _ANY: Final = "*"
+_NAMED: Final = 8  # names in one message
 
 
 def tag_of(resource: object) -> str:
@@ -180,19 +181,28 @@ class Desk:
         return await self._engine.order(who, "register", change, node=agent.id)
 
     async def remove_agent(self, who: str, node: str, expected: Expected) -> None:
-        """Take an agent out of the network.
+        """Take an agent out of the network; its paths move off it, and it is forgotten when it holds none any more.
 
         Raises:
-            RequestError: there is none, the file lists it, or it is not as expected.
+            RequestError: there is none, the file lists it, demands end at it, or it is not as expected.
             UnavailableError: nobody knows whether it holds.
         """
 
         def change(controller: Controller) -> None:
             expected.check(self._engine.registry.get(node))
+            self._engine.registry.check(node)
+            ending = controller.operator.ending(node)
+            if ending:
+                raise ConflictError(f"demands end at {node}: {_listed(ending)}; give them up first")
             self._engine.registry.dismiss(node)
             controller.operator.dismiss(node)
 
         await self._engine.order(who, "dismiss", change, node=node)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _refuse_file(demand: Demand) -> None:

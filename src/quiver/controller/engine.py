@@ -22,6 +22,7 @@ from quiver.controller.endpoints import AgentTable
 from quiver.controller.fleet import Fleet
 from quiver.controller.history import HistoryEntry
 from quiver.controller.inbox import Inbox
+from quiver.controller.membership import admit_all, dismiss_others
 from quiver.controller.registry import Registry
 from quiver.domain import limits
 from quiver.domain.errors import QuiverError, StorageError, UnavailableError
@@ -163,8 +164,11 @@ class Engine:
             before = {agent.id for agent in self.registry}
             self.registry.of_file(agents)
             self._demands = tuple(demands)
-            self._admit(controller, before)
-            controller.operator.demands_of_file(demands)
+            admit_all(controller, self.registry)
+            try:
+                controller.operator.demands_of_file(demands)
+            finally:
+                dismiss_others(controller, self.registry, before)
 
         await self.order("configuration file", "take-over", change)
 
@@ -215,28 +219,26 @@ class Engine:
         salt = secrets.randbelow(limits.TERM_SALT + 1)
         controller = Controller(kept.facts, self._clock, salt, self._poll)
         self.newest = kept.number
-        self.registry.load(kept.agents)
-        self._admit(controller, {fact.node for fact in kept.facts if isinstance(fact, Member)})
+        members = [fact for fact in kept.facts if isinstance(fact, Member)]
+        self.registry.load(kept.agents, [member.node for member in members if member.leaving])
+        admit_all(controller, self.registry)
         try:
             controller.operator.demands_of_file(self._demands)
         except QuiverError as error:
             _log.error("demands of the configuration file not taken over", reason=error.message)
+        dismiss_others(controller, self.registry, {member.node for member in members})
+        self.registry.gone(controller.operator.dismissal.leaving)
         for node in self.fleet.up():
-            controller.connected(node)
+            if node in self.registry.reached():
+                controller.connected(node)
         self._controller = controller
         _log.info("controller started", agents=len(self.registry), records=len(kept.facts))
         return controller
 
-    def _admit(self, controller: Controller, before: set[str]) -> None:
-        """Make the controller's nodes those of the registry."""
-        for node in before - {agent.id for agent in self.registry}:
-            controller.operator.dismiss(node)
-        for agent in self.registry:
-            controller.operator.admit(agent.id, agent.told)
-
     async def _turn(self, controller: Controller) -> None:
         self._take(controller)
         controller.step()
+        self.registry.gone(controller.operator.dismissal.leaving)
         changes, agents = controller.changes(), self.registry.changes()
         entries = self._entries([*self._said, *controller.notices()])
         self._said = []

@@ -22,7 +22,7 @@ _log = structlog.get_logger("quiver.controller.fleet")
 
 
 class Fleet:
-    """One link for each agent of the registry; the `Reports` of all of them.
+    """One link for each agent that the registry has; the `Reports` of all of them.
 
     Args:
         registry: who is where.
@@ -46,7 +46,7 @@ class Fleet:
         """As `Reports.connected`."""
 
         def act(controller: Controller) -> None:
-            if self._registry.get(node) is not None:
+            if node in self._registry.reached():
                 controller.connected(node)
 
         self._inbox.put(act, of=node, lasting=True)
@@ -99,7 +99,7 @@ class Fleet:
         if self._followed == self._registry.generation:
             return
         self._followed = self._registry.generation
-        wanted = {agent.id: agent for agent in self._registry}
+        wanted = self._registry.reached()
         for node, link in list(self.links.items()):
             if wanted.get(node) != link.agent:
                 self._retire(node)

@@ -1,6 +1,9 @@
-"""The agents of the network: those that the configuration file lists, and those that operators made known."""
+"""The agents of the network: those that the configuration file lists, and those that operators made known.
 
-from collections.abc import Iterable, Iterator
+One that was dismissed is kept aside until the controller has cleared it: it has to be reached for that.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from quiver.controller.endpoints import AgentTable, Registrar
@@ -15,6 +18,7 @@ class Registry:
     def __init__(self) -> None:
         self._file: Final[dict[str, AgentTable]] = {}
         self._operators: Final[dict[str, AgentTable]] = {}
+        self._leaving: Final[dict[str, AgentTable]] = {}
         self._pending: Final[dict[str, AgentTable | None]] = {}
         self.generation = 0  # grows whenever something has changed
 
@@ -34,17 +38,34 @@ class Registry:
         """Who made it known."""
         return Registrar.FILE if node in self._file else Registrar.OPERATOR
 
-    def load(self, agents: Iterable[AgentTable]) -> None:
-        """What the database holds; what it has not taken is forgotten."""
+    def reached(self) -> dict[str, AgentTable]:
+        """Id → agent of all that the controller keeps a session with: those that leave, too."""
+        return {**self._leaving, **self._operators, **self._file}
+
+    def load(self, agents: Iterable[AgentTable], leaving: Collection[str] = ()) -> None:
+        """What the database holds; what it has not taken is forgotten.
+
+        Args:
+            agents: that operators made known.
+            leaving: ids of those that were dismissed and are not gone yet.
+        """
+        held = {agent.id: agent for agent in agents}
         self._pending.clear()
         self._operators.clear()
-        self._operators.update({agent.id: agent for agent in agents})
-        self.generation += 1
+        self._operators.update({node: agent for node, agent in held.items() if node not in leaving})
+        self._leaving.update(held)
+        self._apart()
 
     def of_file(self, agents: Iterable[AgentTable]) -> None:
         """What the configuration file lists now."""
+        self._leaving.update(self._file)
         self._file.clear()
         self._file.update({agent.id: agent for agent in agents})
+        self._apart()
+
+    def _apart(self) -> None:
+        for node in self._leaving.keys() & (self._file.keys() | self._operators.keys()):
+            del self._leaving[node]
         self.generation += 1
 
     def register(self, agent: AgentTable) -> None:
@@ -56,20 +77,28 @@ class Registry:
         self.check(agent.id)
         if self._operators.get(agent.id) != agent:
             self._operators[agent.id] = self._pending[agent.id] = agent
-            self.generation += 1
+            self._apart()
 
     def dismiss(self, node: str) -> None:
-        """An operator takes an agent out of the network.
+        """An operator takes an agent out of the network; `gone` makes that durable.
 
         Raises:
             ConflictError: the file lists it.
             NotFoundError: there is none of this id.
         """
         self.check(node)
-        if self._operators.pop(node, None) is None:
+        agent = self._operators.pop(node, None)
+        if agent is None:
             raise NotFoundError(f"there is no agent {node}")
-        self._pending[node] = None
+        self._leaving[node] = agent
         self.generation += 1
+
+    def gone(self, leaving: Collection[str]) -> None:
+        """Forget the dismissed agents that are not among those that still leave."""
+        for node in self._leaving.keys() - set(leaving):
+            del self._leaving[node]
+            self._pending[node] = None
+            self.generation += 1
 
     def check(self, node: str) -> None:
         """Whether an operator may write this agent.

@@ -183,6 +183,7 @@ DRY_PATIENCE: Final = 6.0  # seconds that a path in use may be without credit un
 DRY_MOST: Final = 120.0  # seconds; what the two above double to where no route helps
 LAYING_TIME: Final = 10.0  # seconds until a new version that some node has not taken is given up
 PART_PAUSE: Final = 1.0  # seconds after a move until the version before it is let go
+DISMISS_TIME: Final = 60.0  # seconds for paths to move off a node that is dismissed, and as many for its entries to go
 DRAINING_TIME: Final = 10.0  # seconds for open sequences to end; sources void them after SEQUENCE_TIME
 ALLOCATION_INTERVAL: Final = 30.0  # seconds between two global allocations
 ALLOCATION_GAIN: Final = (

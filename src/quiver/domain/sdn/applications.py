@@ -34,7 +34,7 @@ class Applications:
     def asked(self, node: str, event: NewApplication, now: float) -> list[Demand]:
         """An agent tells of an application: the demands that it needs now, one for each direction that lacks one."""
         ends = (node, event.destination)
-        if node == event.destination or not all(end in self._core.sessions for end in ends):
+        if node == event.destination or not all(self._core.belongs(end) for end in ends):
             return []
         if self._permitted(ends, event):
             return self._lacking(ends, now)

@@ -221,6 +221,7 @@ class Controller:
             for late in session.late(now):
                 self.failed(late, Failure.UNANSWERED)
         self._lead(now)
+        self.operator.dismissal.step(now)
         if core.stale:
             core.stale = False
             core.topology.refresh(now)
@@ -270,7 +271,8 @@ class Controller:
         """When `step` is to be called at the latest, even if nothing happens."""
         core, now = self._core, self._core.now()
         moments = [session.due for session in core.sessions.values()]
-        moments += [core.leader.due, self._steering.due, self._provisioning.due, self._optimiser.due]
+        parts = (core.leader, self.operator.dismissal, self._steering, self._provisioning, self._optimiser)
+        moments += [part.due for part in parts]
         if core.leader.edits and not self._opened:
             moments.append(self._led_at + limits.ADOPT_TIME)
         return max(now + limits.STEP_PAUSE, min(moments))

@@ -60,6 +60,15 @@ class Core:
         session = self.sessions.get(node)
         return session is not None and session.stage is Stage.READY
 
+    def belongs(self, node: str) -> bool:
+        """Whether a node belongs to the network, and is to stay."""
+        member = self.memory.members.get(node)
+        return member is not None and not member.leaving
+
+    def usable(self, node: str) -> bool:
+        """Whether a new version may pass a node: edits may go there, and it stays."""
+        return self.ready(node) and self.belongs(node)
+
     def connected(self) -> list[str]:
         """The nodes whose management session is up."""
         return [node for node, session in self.sessions.items() if session.stage is not Stage.DOWN]

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from typing import Final
 
 from quiver.domain import limits
-from quiver.domain.errors import ConfigurationError, LimitError
+from quiver.domain.errors import ConfigurationError, ConflictError, LimitError
 from quiver.domain.sdn.applications import Applications
 from quiver.domain.sdn.core import Core
-from quiver.domain.sdn.demands import NAME, Demand
+from quiver.domain.sdn.demands import NAME, Demand, Origin
+from quiver.domain.sdn.dismissal import Dismissal
 from quiver.domain.sdn.provisioning import Provisioning
 from quiver.domain.sdn.records import Drained, Member, What
 from quiver.domain.sdn.steering import Steering
@@ -23,6 +24,9 @@ class Operator:
         provisioning: tells addresses to agents.
         steering: serves demands.
         applications: forgets those that are given up.
+
+    Attributes:
+        dismissal: lets nodes go.
     """
 
     def __init__(self, core: Core, provisioning: Provisioning, steering: Steering, applications: Applications) -> None:
@@ -30,11 +34,12 @@ class Operator:
         self._provisioning: Final = provisioning
         self._steering: Final = steering
         self._applications: Final = applications
+        self.dismissal: Final = Dismissal(core, provisioning, steering)
 
     # --- nodes ----------------------------------------------------------------------------------------------------
 
     def admit(self, node: str, address: str = "") -> None:
-        """A node belongs to the network, or has another address.
+        """A node belongs to the network, or has another address; one that was about to leave stays.
 
         Args:
             node: its id.
@@ -52,6 +57,7 @@ class Operator:
         member = Member(node=node, address=address)
         if core.memory.members.get(node) == member:
             return
+        self.dismissal.withdraw(node)
         core.memory.members[node] = member
         core.memory.put(member)
         core.member(node)
@@ -59,16 +65,26 @@ class Operator:
         core.stale = True
 
     def dismiss(self, node: str) -> bool:
-        """A node leaves the network: paths move off it, and nothing is ordered of it any more; False where it is not there."""
-        core = self._core
-        member = core.memory.members.pop(node, None)
+        """A node is to leave the network: `Dismissal` says how; False where it is not there.
+
+        Demands on the fly that end at it are given up. Others stay, without paths, until their owner gives them up.
+        """
+        member = self._core.memory.members.get(node)
         if member is None:
             return False
-        core.memory.delete(member)
-        del core.sessions[node]
-        core.knowledge.forget(node)
-        core.stale = True
+        self.dismissal.begin(member)
+        for demand in self._core.demands:
+            if demand.origin is Origin.AGENT and node in (demand.source, demand.destination):
+                self.give_up(demand.name)
         return True
+
+    def ending(self, node: str) -> list[str]:
+        """Names of the demands that end at a node and were not made on the fly."""
+        return [
+            demand.name
+            for demand in self._core.demands
+            if demand.origin is not Origin.AGENT and node in (demand.source, demand.destination)
+        ]
 
     # --- demands --------------------------------------------------------------------------------------------------
 
@@ -128,12 +144,17 @@ class Operator:
 
         Raises:
             ConfigurationError: this is no name.
+            ConflictError: the node was dismissed: paths cannot pass it again before it is made known again.
         """
         memory = self._core.memory
         if not name or len(name) > limits.NAME_LENGTH:
             raise ConfigurationError(f"{what}: a name has 1 to {limits.NAME_LENGTH} characters")
         if drained == ((what, name) in memory.drained):
             return
+        if what is What.NODE and name in self.dismissal.leaving:
+            raise ConflictError(
+                f"node {name} was dismissed and leaves the network; register its agent again to keep it"
+            )
         record = Drained(what=what, name=name)
         if drained:
             memory.drained.add((what, name))

@@ -69,6 +69,13 @@ class Path:
         versions = (self.current, self.coming, self.past)
         return [version.entry.nodes for version in versions if version is not None]
 
+    def forget(self, version: Version) -> None:
+        """A version is not to be counted on any more."""
+        self.current = None if self.current is version else self.current
+        self.coming = None if self.coming is version else self.coming
+        self.past = None if self.past is version else self.past
+        self.changed = True
+
     def wake(self, moment: float) -> None:
         """Look at it again at this time at the latest."""
         self.wake_at = min(self.wake_at, moment)

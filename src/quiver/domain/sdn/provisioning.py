@@ -33,6 +33,7 @@ class Provisioning:
         self._sessions: Final = core.sessions
         self._changed: Final[dict[str, None]] = {}  # nodes whose difference may be another one now
         self.refused: Final[dict[str, str]] = {}  # key of a version → the node that refused it
+        self.emptied: Final[set[str]] = set()  # nodes at which nothing is to be left, whoever knows of it
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -159,7 +160,9 @@ class Provisioning:
         if version is not None:
             return version.at(node) is False or version.entry != entry
         source = self._sessions.get(entry.source)
-        return source is None or source.stage is Stage.READY  # else its source, which knows, has to be heard first
+        if source is None or node in self.emptied:
+            return True
+        return source.stage is Stage.READY  # else its source, which knows, has to be heard first
 
     def _addresses(self, session: Session, entries: Iterable[PathEntry]) -> dict[str, str]:
         """Addresses that a node lacks for its paths: relays and source call the destination, neighbours each other."""

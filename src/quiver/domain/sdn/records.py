@@ -54,12 +54,14 @@ class Member(Fact, frozen=True, kw_only=True):
     Attributes:
         node: its id.
         address: "host:port" of its peer plane, told to the nodes of its paths; empty where their own files hold it.
+        leaving: whether it was dismissed and is not gone yet (`dismissal.Dismissal`).
     """
 
     kind: ClassVar[str] = "member"
     named_by: ClassVar[tuple[str, ...]] = ("node",)
     node: str
     address: str = ""
+    leaving: bool = False
 
 
 class What(StrEnum):

@@ -78,10 +78,10 @@ class Routes:
         found = self._choose(path, demand, now, need, excluded=excluded, shunned=shunned, count=1)
         return found[0] if found else None
 
-    def find_all(self, demand: Demand, now: float, need: Need) -> list[Nodes]:
+    def find_all(self, demand: Demand, now: float, need: Need, *, excluded: Collection[str] = ()) -> list[Nodes]:
         """Routes for all paths of a demand, as if none were placed yet; fewer where there are not so many."""
         for count in range(demand.paths, 1, -1):
-            found = self._choose((demand.name, 0), demand, now, need, count=count)
+            found = self._choose((demand.name, 0), demand, now, need, excluded=excluded, count=count)
             if found:
                 return found
         return []

@@ -41,7 +41,7 @@ class Search:
         if verdict.cause == DRY and not path.failed and path.current is not None:
             path.failed = path.current.entry.nodes
         others = self._siblings(path, demand)
-        excluded = {*path.barred, *(node for node in self._core.sessions if not self._core.ready(node))}
+        excluded = {*path.barred, *(node for node in self._core.sessions if not self._core.usable(node))}
         taken = [nodes for other in others for nodes in other.held]
         excluded.update(node for nodes in taken for node in nodes[1:-1])
         direct = [hop for nodes in taken if len(nodes) == 2 for hop in hops_of(nodes)]
@@ -79,8 +79,9 @@ class Search:
 
     def _rearranged(self, path: Path, demand: Demand, now: float) -> Nodes | None:
         """Where no route avoids the other paths of the demand: all paths anew; those that can, stay where they are."""
+        leaving = [node for node in self._core.sessions if not self._core.belongs(node)]
         for need in Need:
-            found = self._routes.find_all(demand, now, need)
+            found = self._routes.find_all(demand, now, need, excluded=leaving)
             others = sorted(self._siblings(path, demand), key=lambda other: other.nodes not in found)
             for other in others:
                 if not found:

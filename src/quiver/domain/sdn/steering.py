@@ -79,6 +79,14 @@ class Steering:
         path.current, path.changed = version, True
         self.routes.place(path.id, entry.nodes, entry.rate)
 
+    def abandon(self, version: Version, now: float) -> None:
+        """A version cannot stay, whether or not something takes its place; its path is looked at again."""
+        self._provisioning.remove(version, now)
+        path = self.paths.get((version.entry.virtual_link, version.entry.path))
+        if path is not None:
+            path.forget(version)
+            self.routes.place(path.id, path.nodes, version.entry.rate)
+
     # --- looking at paths -----------------------------------------------------------------------------------------
 
     def touch(self, key: str) -> None:
@@ -197,7 +205,7 @@ class Steering:
                 self._core.notices.say(NOT_DISJOINT, now, demand=path.name, path=str(path.number), where=verdict.where)
         rests = path.moved_at + limits.MOVE_HOLD if verdict.condition is Condition.POOR and not verdict.urgent else now
         ready = max(path.not_before, path.budget.due(now), rests)
-        if not self._core.ready(demand.source) or not self._core.ready(demand.destination):
+        if not self._core.usable(demand.source) or not self._core.usable(demand.destination):
             return  # they are looked at when they return
         if now < ready:
             path.wake(ready)

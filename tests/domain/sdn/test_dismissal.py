@@ -1,0 +1,120 @@
+"""A node that is dismissed takes no path with it and leaves nothing behind."""
+
+import pytest
+
+from quiver.domain import limits
+from quiver.domain.errors import ConflictError
+from quiver.domain.events import CreditGained
+from quiver.domain.sdn.demands import Demand
+from quiver.domain.sdn.records import What
+from tests.domain.sdn.telling import Desk
+
+SQUARE = [("a", "b"), ("b", "d"), ("a", "c"), ("c", "d")]
+V = Demand(name="v", source="a", destination="d")
+
+
+def credited(desk: Desk, key: str) -> None:
+    desk.credit[key] = 1000
+    desk.happen("a", CreditGained(path=key, credit=1000))
+    desk.settle(2)
+
+
+def served(*edges: tuple[str, str]) -> Desk:
+    """A desk with a path from a to d over b that has credit."""
+    desk = Desk(list(edges or SQUARE))
+    desk.connect()
+    desk.core.operator.demand(V)
+    desk.settle()
+    credited(desk, "v/1/1")
+    return desk
+
+
+def holders(desk: Desk) -> dict[str, list[str]]:
+    return {node: list(held) for node, held in desk.held.items() if held}
+
+
+def nodes(desk: Desk) -> list[str]:
+    return [row.node for row in desk.core.snapshot().nodes]
+
+
+def test_paths_move_off_a_dismissed_relay_before_it_loses_them():
+    desk = served()
+    desk.core.operator.dismiss("b")
+    desk.settle(2)
+    assert desk.held["b"], "the new version has no credit yet"
+    assert nodes(desk) == ["a", "b", "c", "d"]
+    credited(desk, "v/1/2")
+    desk.settle(limits.DRAINING_TIME)
+    assert holders(desk) == {"a": ["v/1/2"], "c": ["v/1/2"], "d": ["v/1/2"]}
+    assert nodes(desk) == ["a", "c", "d"]
+    assert [notice.about for notice in desk.told("node-gone")] == [{"node": "b", "left": "0"}]
+    assert not desk.core.operator.drains()
+
+
+def test_a_path_without_another_way_ends_at_all_nodes_when_the_time_is_over():
+    desk = served(("a", "b"), ("b", "d"))
+    desk.core.operator.dismiss("b")
+    desk.settle(limits.DISMISS_TIME - 1)
+    assert set(holders(desk)) == {"a", "b", "d"}
+    desk.settle(limits.DRAINING_TIME)
+    assert holders(desk) == {}
+    assert nodes(desk) == ["a", "d"]
+    assert desk.core.snapshot().paths[0].nodes == ()
+
+
+def test_a_path_whose_source_is_dismissed_ends_at_all_nodes():
+    desk = served()
+    desk.core.operator.dismiss("a")
+    desk.settle(limits.DRAINING_TIME)
+    assert holders(desk) == {}
+    assert nodes(desk) == ["b", "c", "d"]
+    assert desk.core.operator.ending("a") == ["v"], "its owner gives it up"
+
+
+def test_a_dismissed_node_that_cannot_be_reached_is_forgotten_in_bounded_time():
+    desk = served()
+    desk.core.lost("b")
+    desk.core.operator.dismiss("b")
+    desk.settle(2)
+    credited(desk, "v/1/2")
+    desk.settle(2 * limits.DISMISS_TIME)
+    assert nodes(desk) == ["a", "c", "d"]
+    assert holders(desk)["b"] == ["v/1/1"], "nobody could tell it"
+    assert desk.told("node-gone")[0].about["left"] == "1"
+
+
+def test_no_new_path_passes_or_ends_at_a_node_that_leaves():
+    desk = served()
+    desk.core.operator.dismiss("b")
+    desk.core.operator.demand(Demand(name="w", source="a", destination="b"))
+    desk.core.operator.demand(Demand(name="x", source="a", destination="d", excluded=("c",)))
+    desk.settle(2)
+    assert all(key.startswith("v/") for held in desk.held.values() for key in held)
+
+
+def test_a_controller_that_comes_goes_on_with_a_dismissal():
+    desk = served()
+    desk.core.operator.dismiss("b")
+    desk.settle()
+    desk.begin()
+    desk.connect()
+    credited(desk, "v/1/3")
+    desk.settle(2 * limits.DRAINING_TIME)
+    assert nodes(desk) == ["a", "c", "d"]
+    assert holders(desk) == {"a": ["v/1/3"], "c": ["v/1/3"], "d": ["v/1/3"]}
+    assert ("member", "b") not in desk.rows
+
+
+def test_a_node_that_is_admitted_again_stays_and_is_used():
+    desk = served()
+    desk.core.operator.dismiss("b")
+    desk.settle(1)
+    with pytest.raises(ConflictError, match="register its agent again"):
+        desk.core.operator.drain(What.NODE, "b", drained=False)
+    desk.core.operator.admit("b", "b:1")
+    desk.settle(3 * limits.DISMISS_TIME)
+    assert nodes(desk) == ["a", "b", "c", "d"]
+    assert not desk.core.operator.drains()
+    desk.core.operator.demand(Demand(name="x", source="a", destination="d", excluded=("c",)))
+    desk.settle(1)
+    assert "x/1/1" in desk.held["b"]
