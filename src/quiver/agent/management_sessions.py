@@ -79,6 +79,7 @@ class Sessions:
         self._lines: Final[dict[int, _Line]] = {}
         self._changes: Final[set[asyncio.Task[None]]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -144,13 +145,27 @@ class Sessions:
         """Tell everyone who subscribed."""
         self._do(self._core.publish(event, moment()))
 
+    def end(self, which: Callable[[Caller], bool], reason: str) -> None:
+        """End the sessions of some callers. A change that one of them asked for is carried to its end."""
+        for number, line in tuple(self._lines.items()):
+            if not line.closing and which(line.caller):
+                _log.info("session closed", session=number, reason=reason)
+                self._finish(number, line)
+
+    async def pursue(self, done: Callable[[], bool]) -> None:
+        """Let the core look at its datastores, of which their owner has asked something, until the changes for it are made."""
+        self._do(self._core.tick(moment()))
+        while not done() and self._changes:
+            await asyncio.wait(tuple(self._changes), return_when=asyncio.FIRST_COMPLETED)
+
     async def close(self, reason: str) -> None:
         """End all sessions; whoever serves them returns. Changes under way are carried to their end first."""
         if self._changes:
             await asyncio.wait(tuple(self._changes))
         self._do(self._core.close_all(reason, moment()))
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._turn):
+            if handle is not None:
+                handle.cancel()
 
     # --- the core -------------------------------------------------------------------------------------------------
 
@@ -181,12 +196,19 @@ class Sessions:
                 line.readable.set()
             else:
                 line.readable.clear()
+        if self._core.busy and self._turn is None:
+            # One message, and then all else in this process: links and SAEs do not wait for what somebody has sent.
+            self._turn = asyncio.get_running_loop().call_soon(self._work)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if (deadline := self._core.deadline) is not None:
             wait = max(0.0, deadline - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
+
+    def _work(self) -> None:
+        self._turn = None
+        self._do(self._core.work(moment()))
 
     def _tick(self) -> None:
         self._timer = None
@@ -204,6 +226,8 @@ class Sessions:
             await self._take(change, caller)
         except QuiverError as refused:
             error = refused
+            if change.session is None:  # nobody else hears of it
+                _log.warning("change refused", cause=change.cause.value, reason=refused.message)
         except Exception as failed:  # noqa: BLE001  # whatever it is, the core must not wait for this change for good
             _log.error("change failed", exception=place_of(failed))
             error = UnavailableError("the node could not take the change")

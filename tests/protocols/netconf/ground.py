@@ -109,6 +109,12 @@ class Site:
         self._todo.extend(actions)
         if len(self._todo) > len(actions):
             return  # an outer call is at it
+        self._work_off()
+        while self.server.busy:
+            self._todo.extend(self.server.work(self.moment))
+            self._work_off()
+
+    def _work_off(self) -> None:
         while self._todo:
             match self._todo[0]:
                 case Send(number, data):

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from lxml import etree
 
 from quiver.domain import limits
 from quiver.protocols.netconf.access import Role
@@ -98,6 +99,66 @@ def test_a_large_edit_of_nothing_known_is_refused_quickly_and_leaves_nothing():
     body = "".join(f"<unknown{i}/>" for i in range(30_000))
     assert client.error(edit_body(body))[0] == "unknown-element"
     assert memory(site, client) == 0
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        " ".join(f'a{i}=""' for i in range(60_000)),
+        " ".join(f'xmlns:p{i}="u{i}" p{i}:a=""' for i in range(30_000)),
+        " ".join(f'xmlns:p{i}="u"' for i in range(60_000)),
+    ],
+    ids=["attributes", "attributes with prefixes", "prefixes"],
+)
+def test_an_rpc_of_many_attributes_is_not_even_parsed(monkeypatch, attributes):
+    site, client = opened()
+    monkeypatch.setattr(etree, "fromstring", lambda *_: pytest.fail("a parser compares each with each"))
+    client.say(f'<rpc xmlns="{BASE}" message-id="1" {attributes}><get/></rpc>')
+    assert client.closed
+    assert memory(site, client) == 0
+
+
+def test_prefixes_that_add_up_from_level_to_level_are_refused():
+    _, client = opened()
+    declared = " ".join(f'xmlns:p{i}="u"' for i in range(10))
+    client.send(f"<get><filter>{f'<a {declared}>' * 10}<b>p1:x</b>{'</a>' * 10}</filter></get>")
+    assert client.closed
+
+
+def test_of_all_that_a_session_has_sent_one_message_is_worked_on_at_a_time():
+    site, client = opened()
+    other = site.client(Role.AUDITOR)
+    asked = []
+    site.server._operations._state = lambda _: asked.append(1) or []
+    site.server.feed(client.number, frame(GET, Framing.CHUNKED) * 300, site.moment)
+    site.server.feed(other.number, frame(GET, Framing.CHUNKED), site.moment)
+    assert not asked
+    answered = []
+    for turn in range(1, 302):
+        assert not site.server.readable(client.number)  # what it sends meanwhile stays in its transport
+        (sent,) = site.server.work(site.moment)
+        answered.append(sent.session)
+        site.server.sent(sent.session, len(sent.data), site.moment)
+        assert len(asked) == turn
+    assert answered.index(other.number) == 1  # it waits for one message of the other session, not for all
+    assert not site.server.busy
+    assert site.server.readable(client.number)
+
+
+def test_writers_that_waited_for_a_change_go_on_one_at_a_time():
+    site = Site(slow=True)
+    clients = [site.client() for _ in range(3)]
+    for client in clients:
+        client.send(edit_body("<node><id>n</id></node>"))  # refused: a node needs an address
+    clients[0].send(edit_body("<banner>x</banner>"))
+    for client in clients[1:]:
+        client.send(edit_body("<node><id>n</id></node>"))
+    counters = site.server._about.counters
+    refused = counters.errors
+    site.server.applied(site.changes.pop().number, None, site.moment)
+    for turn in range(3):
+        assert (counters.errors, site.server.busy) == (refused + turn, turn < 2)
+        site.server.work(site.moment)
 
 
 @pytest.mark.parametrize("wrap", ["filter", "config"])

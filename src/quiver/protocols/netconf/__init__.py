@@ -6,6 +6,8 @@
   The user's name and role come from its key or certificate, never from what it says.
 * Bytes have come: `actions = server.feed(number, data, now)`. While `server.readable(number)` is false, leave what comes in the
   transport (do not read on); ask again after every call of the server.
+* `server.busy`: let everything else in the process have its turn, then `actions = server.work(now)`, which reads one message at
+  most. Ask again after every call.
 * Bytes of a `Send` have left the transport's buffer (after `drain()`): `actions = server.sent(number, count, now)`. A peer that
   does not read gets no more work done and no notifications until then; one that falls behind the log of events is closed.
 * The peer is gone: `actions = server.lost(number, now)`. Not needed after a `Close`.

@@ -1,8 +1,6 @@
 """All NETCONF sessions of one node, over whatever transports (RFC 6241 section 4; its use stands in the package's docstring)."""
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
@@ -11,21 +9,21 @@ from quiver.domain.errors import NetconfError, QuiverError
 from quiver.protocols.netconf.about import About
 from quiver.protocols.netconf.access import Access, Principal, Role
 from quiver.protocols.netconf.actions import Action, Apply, Close, Moment, Send
+from quiver.protocols.netconf.backlog import Backlog, Held
 from quiver.protocols.netconf.capabilities import hello, read_hello
 from quiver.protocols.netconf.change import PendingChange
 from quiver.protocols.netconf.datastores import Datastores
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.framing import Framing, frame
-from quiver.protocols.netconf.monitoring import SessionFacts, get_schema
-from quiver.protocols.netconf.notifications import EventLog, read_subscription
+from quiver.protocols.netconf.monitoring import SessionFacts
+from quiver.protocols.netconf.notifications import EventLog
 from quiver.protocols.netconf.operations import OPERATIONS, Done, Entry, Operations, Result, State
-from quiver.protocols.netconf.rpc import Parameters, operation_of, reply, reply_error, reply_ok
+from quiver.protocols.netconf.rpc import operation_of, reply, reply_error, reply_ok
 from quiver.protocols.netconf.schema import Schema
 from quiver.protocols.netconf.session import Session, SessionEvent, SessionState
+from quiver.protocols.netconf.session_operations import SessionOperations
 from quiver.protocols.netconf.xml import (
     BASE,
-    MONITORING,
-    NOTIFICATION,
     Element,
     MalformedError,
     base,
@@ -33,19 +31,9 @@ from quiver.protocols.netconf.xml import (
     local_of,
     namespace_of,
     parse,
-    qualified,
 )
 
 __all__ = ["Server"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An rpc that waits for a change of running."""
-
-    session: Session
-    rpc: Element
-    change: int | None = None  # the change that it asked for; None while another one is out
 
 
 class Server:
@@ -74,14 +62,9 @@ class Server:
         self._numbers = 0
         self._out: list[Action] = []
         self._now = now
-        self._applying: _Held | None = None  # whose change is out
-        self._held: Final[deque[_Held]] = deque()  # writers that wait for it, in order; one of each session at most
-        self._special: Final[Mapping[str, tuple[Callable[[Session, Element], Result], bool]]] = {
-            base("close-session"): (self._close_session, False),
-            base("kill-session"): (self._kill_session, False),
-            qualified(NOTIFICATION, "create-subscription"): (self._create_subscription, False),
-            qualified(MONITORING, "get-schema"): (self._get_schema, False),
-        }
+        self._applying: Held | None = None  # whose change is out
+        self._backlog: Final = Backlog()
+        self._on_sessions: Final = SessionOperations(self._sessions, self._end, self._log, self._schema.modules)
 
     # --- What an edge calls ---
 
@@ -115,7 +98,7 @@ class Server:
         session = self._sessions.get(number)
         if session is not None:
             session.reader.push(data)
-            self._work(session)
+            self._backlog.add(session)
             if session.reader.held > limits.NETCONF_UNREAD:
                 self._end(session, "more was sent than is read before earlier rpcs are answered")
         return self._finish()
@@ -123,7 +106,29 @@ class Server:
     def readable(self, number: int) -> bool:
         """Whether the edge shall read on from a session's transport."""
         session = self._sessions.get(number)
-        return session is not None and session.idle
+        return session is not None and session.idle and session not in self._backlog
+
+    @property
+    def busy(self) -> bool:
+        """Whether `work` has something to do."""
+        waits = self._backlog.writers and self._datastores.pending is None
+        return waits or self._backlog.messages
+
+    def work(self, now: Moment) -> list[Action]:
+        """One piece of the work that there is: one message, or one writer that waits for nothing any more.
+
+        No other call reads messages. So the edge can look after all else between two of them, whatever one session has sent.
+        """
+        self._begin(now)
+        self._finish()  # a rollback whose time has come goes before all writers
+        if self._backlog.writers and self._datastores.pending is None:
+            held = self._backlog.next_writer()
+            held.session.move(SessionEvent.ANSWERED)
+            self._call(held.session, held.rpc)
+            self._go_on(held.session)
+        else:
+            self._read_one()
+        return self._finish()
 
     def sent(self, number: int, count: int, now: Moment) -> list[Action]:
         """So many bytes of what was to be sent have left."""
@@ -131,7 +136,7 @@ class Server:
         session = self._sessions.get(number)
         if session is not None:
             session.unsent -= count
-            self._work(session)
+            self._go_on(session)
         return self._finish()
 
     def lost(self, number: int, now: Moment) -> list[Action]:
@@ -155,7 +160,8 @@ class Server:
                 self._answer(held.session, held.rpc, Done())
             else:
                 self._answer_error(held.session, held.rpc, error)
-            self._resume(held.session)
+            held.session.move(SessionEvent.ANSWERED)
+            self._go_on(held.session)
         return self._finish()
 
     @property
@@ -205,18 +211,9 @@ class Server:
         self._out = []
 
     def _finish(self) -> list[Action]:
-        """Let writers go on that wait for nothing any more, and a rollback whose time has come before them."""
-        while self._datastores.pending is None:
-            change = self._datastores.due(self._now.steady)
-            if change is not None:
-                self._out.append(Apply(change))
-            elif self._held:
-                held = self._held.popleft()
-                held.session.move(SessionEvent.ANSWERED)
-                self._call(held.session, held.rpc)
-                self._work(held.session)
-            else:
-                break
+        """The actions of a call, and a rollback whose time has come."""
+        if self._datastores.pending is None and (change := self._datastores.due(self._now.steady)) is not None:
+            self._out.append(Apply(change))
         return self._out
 
     def _send(self, session: Session, message: bytes) -> None:
@@ -232,30 +229,41 @@ class Server:
         session.move(SessionEvent.ENDED)
         session.subscription = None
         del self._sessions[session.number]
-        for held in tuple(self._held):
-            if held.session is session:
-                self._held.remove(held)
+        self._backlog.drop(session)
         self._datastores.ended(session.number)
         self._about.note_locks(self._now.utc)
 
-    def _work(self, session: Session) -> None:
-        """Take a session's messages, one after the other, as long as it may be given work."""
-        while session.idle:
-            try:
-                message = session.reader.pop()
-                if message is None:
-                    break
-                if session.state is SessionState.HELLO:
-                    self._greet(session, message)
-                else:
-                    self._message(session, message)
-            except NetconfError as error:
-                if session.state is SessionState.HELLO:
-                    self._bad_hello(session, error.message)
-                else:
-                    self._end(session, error.message)
+    def _go_on(self, session: Session) -> None:
+        """Something that a session waited for has happened: it gets what is due to it, and a turn if it has sent more."""
+        if session.state is not SessionState.CLOSED and session.reader.held:
+            self._backlog.add(session)
         if session.state is not SessionState.CLOSED and session.subscription is not None:
             self._notify(session)
+
+    def _read_one(self) -> None:
+        """Take one message of the session that has waited longest, of those that may be given work and have sent a whole one."""
+        while self._backlog.messages:
+            session = self._backlog.next_session()
+            if session.idle and self._read(session):
+                self._go_on(session)
+                return
+
+    def _read(self, session: Session) -> bool:
+        """Take a session's next message; whether there was one, or an error in its place."""
+        try:
+            message = session.reader.pop()
+            if message is None:
+                return False
+            if session.state is SessionState.HELLO:
+                self._greet(session, message)
+            else:
+                self._message(session, message)
+        except NetconfError as error:
+            if session.state is SessionState.HELLO:
+                self._bad_hello(session, error.message)
+            else:
+                self._end(session, error.message)
+        return True
 
     def _greet(self, session: Session, message: bytes) -> None:
         greeting = read_hello(message, from_server=False)
@@ -286,7 +294,7 @@ class Server:
             writes, run = self._find(session, operation)
             if writes and self._datastores.pending is not None:
                 session.move(SessionEvent.HELD)
-                self._held.append(_Held(session, rpc))
+                self._backlog.hold(session, rpc)
                 return
             result = run(operation)
         except QuiverError as error:  # such as from the node, when it cannot tell its state
@@ -294,7 +302,7 @@ class Server:
             return
         if isinstance(result, PendingChange):
             session.move(SessionEvent.HELD)
-            self._applying = _Held(session, rpc, result.number)
+            self._applying = Held(session, rpc)
             self._out.append(Apply(result))
             return
         self._answer(session, rpc, result)
@@ -305,21 +313,17 @@ class Server:
 
     def _find(self, session: Session, operation: Element) -> tuple[bool, Callable[[Element], Result]]:
         name = local_of(operation.tag)
-        special = self._special.get(operation.tag)
+        call = self._on_sessions.get(operation.tag)
         entry: Entry | None = OPERATIONS.get(name) if namespace_of(operation.tag) == BASE else None
-        if special is None and entry is None:
+        if call is None and entry is None:
             raise RpcError(Tag.OPERATION_NOT_SUPPORTED, "this server has no such operation", type=ErrorType.PROTOCOL)
         self._access.check_call(session.who, name)
-        if special is not None:
-            handler, writes = special
-            return writes, lambda request: handler(session, request)
+        if call is not None:
+            on_session = call
+            return False, lambda request: on_session(session, request, self._now.utc)
         assert entry is not None
         held = entry
         return entry.writes, lambda request: held.run(self._operations, session.who, request, self._now.steady)
-
-    def _resume(self, session: Session) -> None:
-        session.move(SessionEvent.ANSWERED)
-        self._work(session)
 
     def _answer(self, session: Session, rpc: Element, done: Done) -> None:
         for counters in self._about.both(session):
@@ -354,33 +358,6 @@ class Server:
         assert session.subscription is not None
         assert session.subscription.stop is not None
         return self._now.steady + (session.subscription.stop - self._now.utc).total_seconds()
-
-    # --- Operations on sessions, and what the server says of itself ---
-
-    def _close_session(self, session: Session, request: Element) -> Result:
-        del session
-        Parameters(request)
-        return Done()
-
-    def _kill_session(self, session: Session, request: Element) -> Result:
-        parameters = Parameters(request, "session-id")
-        parameters.need("session-id")
-        number = parameters.number("session-id", 1, (1 << 32) - 1)
-        victim = self._sessions.get(number or 0)
-        if victim is None or victim is session:  # RFC 6241 section 7.9
-            raise RpcError(Tag.INVALID_VALUE, "there is no such other session", type=ErrorType.PROTOCOL)
-        self._end(victim, f"killed by session {session.number}")
-        return Done()
-
-    def _create_subscription(self, session: Session, request: Element) -> Result:
-        if session.subscription is not None:
-            raise RpcError(Tag.OPERATION_FAILED, "this session has a subscription", type=ErrorType.PROTOCOL)
-        session.subscription = read_subscription(request, self._log, self._now.utc)
-        return Done()
-
-    def _get_schema(self, session: Session, request: Element) -> Result:
-        del session
-        return Done((get_schema(request, self._schema.modules),))
 
 
 def _stops(session: Session) -> bool:
