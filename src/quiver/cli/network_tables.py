@@ -28,7 +28,9 @@ def _age(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.0f} s"
 
 
-def _bytes(amount: int) -> str:
+def _bytes(amount: int | None) -> str:
+    if amount is None:
+        return "unknown"
     for unit in ("B", "KiB", "MiB"):
         if amount < 10_240 or unit == "MiB":
             return f"{amount:.0f} {unit}"

@@ -122,6 +122,9 @@ def _of_path(path: PathLive) -> Iterator[Alarm]:
     if not path.version:
         text = "no version of it stands"
         yield Alarm(name="path-missing", severity=Severity.MAJOR, about="path", id=where, text=text)
+    elif path.credit is None:
+        text = f"version {path.version} over {' '.join(path.nodes)}: its source is not heard, and may have no credit"
+        yield Alarm(name="path-not-heard", severity=Severity.MAJOR, about="path", id=where, text=text)
     elif not path.credit:
         text = f"version {path.version} over {' '.join(path.nodes)} has no credit: it is not whole, or dry"
         yield Alarm(name="path-without-credit", severity=Severity.MAJOR, about="path", id=where, text=text)
@@ -133,7 +136,7 @@ def _of_path(path: PathLive) -> Iterator[Alarm]:
 def _of_demand(demand: DemandLive) -> Iterator[Alarm]:
     wanted = demand.demand.paths
     if demand.up < wanted:
-        text = f"{demand.up} of {wanted} paths have credit"
+        text = f"{demand.up} of {wanted} paths are known to have credit"
         severity = Severity.MAJOR if demand.up else Severity.CRITICAL
         yield Alarm(name="demand-unserved", severity=severity, about="demand", id=demand.demand.name, text=text)
 

@@ -160,6 +160,7 @@ EVENTS_HELD: Final = 256  # newest events of a node, for a report that was made 
 POLL_INTERVAL: Final = 5.0  # seconds between two reports of a node; events tell what cannot wait
 POLL_LEAST: Final = 0.5  # seconds; a report of a large node costs both sides some ten milliseconds
 POLL_MOST: Final = 60.0  # seconds; rates and pad levels older than PAD_AGE count as none
+POLLS_MISSED: Final = 3  # after which, and ORDER_TIME, nobody counts on what a node told last of its credit
 READ_PAUSE: Final = 0.25  # seconds between two reports that somebody waits for
 STEP_PAUSE: Final = 0.02  # seconds between two looks at everything while nothing happens
 ORDER_TIME: Final = 10.0  # seconds until an order without an outcome counts as unanswered

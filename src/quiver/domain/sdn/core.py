@@ -38,7 +38,7 @@ class Core:
         self.versions: Final = Versions()
         self.sessions: Final[dict[str, Session]] = {}
         self.stale = True  # the topology is to be put together again
-        self._poll: Final = poll
+        self.poll: Final = poll
         self._orders = 0
         for node in self.memory.members:
             self.member(node)
@@ -49,7 +49,7 @@ class Core:
 
     def member(self, node: str) -> Session:
         """The session of a node, which belongs to the network from now on."""
-        return self.sessions.setdefault(node, Session(node, self._number, self._poll))
+        return self.sessions.setdefault(node, Session(node, self._number, self.poll))
 
     def _number(self) -> int:
         self._orders += 1

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from quiver.domain import limits
+from quiver.domain.network import PathEntry
 from quiver.domain.report import LinkState, PadReport
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
@@ -27,6 +29,7 @@ class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
         distrust: why its word is not taken; empty where it is.
         dead: neither the controller nor any neighbour hears it.
         drained: by the operator.
+        leaving: it was dismissed, and is cleared.
         run: of its agent.
         served: requests for keys that got them since its start.
         refused: requests that got 503 since its start.
@@ -43,6 +46,7 @@ class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
     distrust: str = ""
     dead: bool = False
     drained: bool = False
+    leaving: bool = False
     run: str = ""
     served: int = 0
     refused: int = 0
@@ -91,8 +95,8 @@ class PathLive(msgspec.Struct, frozen=True, kw_only=True):
         version: in use; 0 where there is none.
         nodes: the route in use.
         state: of that version; None where there is none.
-        credit: at its source, bytes.
-        ready: end-to-end pad at its source, bytes, this version's.
+        credit: at its source, bytes; None where nobody knows: the source is dead, or was not read for some polls.
+        ready: end-to-end pad at its source, bytes, this version's; None likewise.
         coming: route of the version that is being made; empty where none is.
         trouble: why it has to move; empty where it need not.
         age: seconds since its source's report.
@@ -103,8 +107,8 @@ class PathLive(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     nodes: tuple[str, ...]
     state: VersionState | None
-    credit: int
-    ready: int
+    credit: int | None
+    ready: int | None
     coming: tuple[str, ...]
     trouble: str
     age: float | None
@@ -115,7 +119,7 @@ class DemandLive(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         demand: as it was asked for.
-        up: how many of its paths have credit.
+        up: how many of its paths are known to have credit.
     """
 
     demand: Demand
@@ -170,6 +174,7 @@ def _node(core: Core, node: str, now: float) -> NodeLive:
         distrust=view.distrust,
         dead=core.topology.dead(node),
         drained=(What.NODE, node) in core.memory.drained,
+        leaving=member is not None and member.leaving,
     )
     if view.report is None:
         return plain
@@ -201,25 +206,36 @@ def _paths(core: Core, paths: Iterable[Path], now: float) -> Iterator[PathLive]:
     for path in sorted(paths, key=lambda path: path.id):
         version = path.current
         entry = version.entry if version is not None else None
-        report = core.knowledge.path_at(entry.source, entry.key) if entry is not None else None
-        heard_at = core.knowledge.view(entry.source).heard_at if entry is not None else None
+        credit, ready = _stock(core, entry, now) if entry is not None else (0, 0)
+        view = core.knowledge.get(entry.source) if entry is not None else None
+        heard_at = view.heard_at if view is not None else None
         yield PathLive(
             virtual_link=path.name,
             path=path.number,
             version=entry.version if entry is not None else 0,
             nodes=entry.nodes if entry is not None else (),
             state=version.state if version is not None else None,
-            credit=report.credit if report is not None else 0,
-            ready=report.ready if report is not None else 0,
+            credit=credit,
+            ready=ready,
             coming=path.coming.entry.nodes if path.coming is not None else (),
             trouble=path.trouble.cause if path.trouble is not None else "",
             age=None if heard_at is None else now - heard_at,
         )
 
 
+def _stock(core: Core, entry: PathEntry, now: float) -> tuple[int | None, int | None]:
+    """Credit and end-to-end pad at the source of a version, as far as its last word still counts."""
+    view = core.knowledge.get(entry.source)
+    oldest = now - limits.POLLS_MISSED * core.poll - limits.ORDER_TIME
+    if view is None or view.heard_at is None or view.heard_at < oldest or core.topology.dead(entry.source):
+        return None, None
+    report = view.paths.get(entry.key)
+    return (report.credit, report.ready) if report is not None else (0, 0)
+
+
 def _demands(core: Core, paths: Iterable[PathLive]) -> Iterator[DemandLive]:
     up: dict[str, int] = {}
     for path in paths:
-        up[path.virtual_link] = up.get(path.virtual_link, 0) + (path.credit > 0)
+        up[path.virtual_link] = up.get(path.virtual_link, 0) + bool(path.credit)
     for demand in core.demands:
         yield DemandLive(demand=demand, up=up.get(demand.name, 0))

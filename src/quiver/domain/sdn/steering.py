@@ -77,6 +77,7 @@ class Steering:
             self._provisioning.remove(version, now)
             return
         path.current, path.changed = version, True
+        self._core.memory.own(entry.virtual_link, entry.path, entry.version)
         self.routes.place(path.id, entry.nodes, entry.rate)
 
     def abandon(self, version: Version, now: float) -> None:
@@ -86,6 +87,7 @@ class Steering:
         if path is not None:
             path.forget(version)
             self.routes.place(path.id, path.nodes, version.entry.rate)
+            self._make_way(path, now)
 
     # --- looking at paths -----------------------------------------------------------------------------------------
 
