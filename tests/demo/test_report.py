@@ -151,7 +151,8 @@ def test_a_path_that_does_not_move_is_null_and_no_success(result: JobResult):
     found = job_object(result)["reroute"]
     assert found["seconds"] is None
     assert found["to"] is None
-    assert "a path that had to move did not" in shown(result)
+    assert "A path that had to move did not" in shown(result)
+    assert "All " not in shown(result)
 
 
 def test_a_request_that_failed_in_a_fault_is_counted_and_told(result: JobResult):
@@ -159,7 +160,26 @@ def test_a_request_that_failed_in_a_fault_is_counted_and_told(result: JobResult)
     result.killed = fault("prag", tallies={**fault("prag").tallies, "unbuffered": late})
     found = job_object(result)
     assert found["node_loss"]["unbuffered"]["failed_requests"] == found["failed_requests"] == 1
-    assert "pair unbuffered: no key for ulm within the time to wait" in shown(result)
+    text = shown(result)
+    assert "pair unbuffered: no key for ulm within the time to wait" in text
+    assert "1 requests for keys failed, and were made again." in text
+
+
+def test_a_demo_in_which_a_request_failed_is_no_success(result: JobResult):
+    assert (result.flawless, job_object(result)["flawless"]) == (True, True)
+    result.bulk.failed_requests = 1
+    assert (result.flawless, job_object(result)["flawless"]) == (False, False)
+    assert "All " not in shown(result)
+
+
+def test_times_above_the_goal_are_told_and_decide_nothing(result: JobResult):
+    assert "Later than it should" not in shown(result)
+    found = job_object(result)
+    assert (found["reroute"]["goal_seconds"], found["node_loss"]["goal_seconds"]) == (1.0, 3.0)
+    assert "goal_seconds" not in found["reroute_quantum_only"]
+    result.cut = fault("linz-wien", moves={"main": Move(before=TOP, after=ROUND, ready=1.25)})
+    assert "linz-wien, pair main: another path after 1.25 s, the goal is 1 s" in shown(result)
+    assert result.flawless
 
 
 def test_a_pair_counts_all_that_it_got(result: JobResult):

@@ -89,7 +89,7 @@ def demo(
 
 
 def _job(options: JobOptions, as_json: bool) -> bool:
-    """Whether every key came to both its ends."""
+    """Whether every key came to both its ends, no request failed, and every path moved that had to."""
     with _Progress() as progress:
         result = uvloop.run(until_signalled(run_job(options, progress.say)))
     if result is None:

@@ -65,7 +65,7 @@ class Tally(msgspec.Struct):
 
     @property
     def flawless(self) -> bool:
-        """Whether everything wanted is there, equal and once."""
+        """Whether everything wanted is there, equal and once; requests that failed count beside that."""
         return self.delivered == self.requested and not self.mismatched and not self.duplicated
 
     def add(self, other: "Tally") -> None:

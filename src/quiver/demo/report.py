@@ -11,7 +11,7 @@ from quiver.demo.load import Tally, percentile
 from quiver.demo.network import DemoNetwork
 from quiver.demo.places import OPERATOR
 from quiver.demo.plan import PairPlan
-from quiver.demo.results import JobResult
+from quiver.demo.results import CUT_GOAL, DEATH_GOAL, JobResult
 
 __all__ = ["job_object", "keys_per_second", "latency", "serve_object"]
 
@@ -63,14 +63,15 @@ def job_object(result: JobResult) -> Json:
             "single": _rounded(result.pad.single, 4),
             "single_unbuffered": _rounded(result.pad.single_unbuffered, 4),
         },
-        "reroute": _fault_object("cut_link", result.cut, result),
-        "node_loss": _fault_object("node", result.killed, result),
+        "reroute": _fault_object("cut_link", result.cut, result, CUT_GOAL),
+        "node_loss": _fault_object("node", result.killed, result, DEATH_GOAL),
         "reroute_quantum_only": _fault_object("dark_link", result.darkened, result),
         "join": _join_object(result.joined),
         "size": result.options.size,
         "seed": plan.seed,
         "seconds": round(result.seconds, 2),
-        "failed_requests": sum(tally.failed_requests for _, tally in result.tallies()),
+        "failed_requests": result.failed_requests,
+        "flawless": result.flawless,
         "pairs": [_pair_object(result, pair) for pair in plan.pairs],
         "pad_level_bytes": result.calm.level,
         "pad_burned_bytes": result.last.burned,
@@ -80,13 +81,15 @@ def job_object(result: JobResult) -> Json:
     return found
 
 
-def _fault_object(name: str, fault: FaultResult, result: JobResult) -> Json:
-    """One fault: the main pair's figures, and those of the pair without a buffer beside them."""
+def _fault_object(name: str, fault: FaultResult, result: JobResult, goal: float | None = None) -> Json:
+    """One fault: the main pair's figures, and those of the pair without a buffer beside them; the goal for either's `seconds`."""
     plan, stored = result.plan, {"stored_bytes": fault.stored} if fault.stored else {}
+    aim = {"goal_seconds": goal} if goal is not None else {}
     main, unbuffered = plan.main.name, plan.unbuffered.name
     return {
         name: fault.what,
         **_move_object(fault.moves.get(main), fault.tallies[main]),
+        **aim,
         **stored,
         "unbuffered": _move_object(fault.moves.get(unbuffered), fault.tallies[unbuffered]),
     }

@@ -30,13 +30,23 @@ def print_job(result: JobResult, console: Console) -> None:
     reasons = [f"pair {name}: {reason}" for name, tally in result.tallies() for reason in tally.reasons]
     for line in dict.fromkeys(reasons):
         console.print(f"Something failed, {line}", style="yellow", markup=False)
-    if result.keys_flawless:
-        total = sum(tally.delivered for _, tally in result.tallies())
-        console.print(f"All {total} keys are at both their SAEs, equal, each once.", style="green")
-    else:
+    _print_verdict(result, console)
+
+
+def _print_verdict(result: JobResult, console: Console) -> None:
+    """Green where everything is as the demo promises; times above the goal are told, and decide nothing."""
+    for fault, pair, goal in result.late():
+        seconds = f"{fault.moves[pair].ready:.2f} s, the goal is {goal:.0f} s"
+        console.print(f"Later than it should: {fault.what}, pair {pair}: another path after {seconds}.", style="yellow")
+    total = sum(tally.delivered for _, tally in result.tallies())
+    if result.flawless:
+        console.print(f"All {total} keys are at both their SAEs, equal, each once; no request failed.", style="green")
+    if not result.keys_flawless:
         console.print("Not all keys that were asked for are at both their SAEs, equal, each once.", style="red")
-    if not result.flawless and result.keys_flawless:
-        console.print("But a path that had to move did not.", style="red")
+    if result.failed_requests:
+        console.print(f"{result.failed_requests} requests for keys failed, and were made again.", style="red")
+    if not result.paths_moved:
+        console.print("A path that had to move did not.", style="red")
 
 
 def _title(plan: Plan) -> str:
