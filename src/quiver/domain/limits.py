@@ -154,6 +154,7 @@ APPLICATIONS_WAITING: Final = 1024  # reported pairs that wait for the reports o
 ON_THE_FLY_DEPTH: Final = 64 * KIB  # bytes; some 1,300 keys of 256 bits, one at a time
 ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
 AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie
+FOUND_PER_NODE: Final = 1024  # demands that the paths of one source bring back to a controller without memory of them
 TERM_SALT: Final = 1023  # by how much a claimed term may be above the next one; AHEAD holds a thousand leaderships
 NOTICES: Final = 4096  # what the controller has to say and nobody has taken yet; more are counted only
 EVENTS_HELD: Final = 256  # newest events of a node, for a report that was made before them

@@ -18,10 +18,16 @@ SEEDS = range(40)
 @contextmanager
 def forgotten_numbers() -> Iterator[None]:
     """A controller gives out versions by its own database alone, however old that is."""
-    true = Memory.next_version
+    true = Memory.next_version, Memory.own
+
+    def next_version(memory: Memory, name: str, path: int, _above: int) -> int:
+        with mock.patch.object(Memory, "own", true[1]):
+            return true[0](memory, name, path, 0)
+
     with (
         mock.patch.object(Memory, "seen", return_value=True),
-        mock.patch.object(Memory, "next_version", lambda self, name, path, _above: true(self, name, path, 0)),
+        mock.patch.object(Memory, "own"),  # what is taken over
+        mock.patch.object(Memory, "next_version", next_version),
     ):
         yield
 

@@ -68,7 +68,7 @@ class Controller:
         self._core: Final = Core(facts, clock, salt, poll)
         self._provisioning: Final = Provisioning(self._core)
         self._steering: Final = Steering(self._core, self._provisioning)
-        self._adoption: Final = Adoption(self._core, self._steering)
+        self._adoption: Final = Adoption(self._core, self._provisioning, self._steering)
         self._optimiser: Final = Optimiser(self._core, self._steering)
         self._applications: Final = Applications(self._core)
         self.operator: Final = Operator(self._core, self._provisioning, self._steering, self._applications)
@@ -118,7 +118,7 @@ class Controller:
         if fault or core.knowledge.view(node).report is not report:
             session.want_read(now, limits.POLL_INTERVAL if fault else limits.READ_PAUSE)
             return
-        core.leader.shown(node, report.term, core.connected(), now)
+        core.leader.shown(node, report.term, now)
         self._compare(node, report, now)
         known = core.ready(node)
         if session.reported(report, now):  # now it may also be clear which entries of others are orphans
@@ -134,6 +134,8 @@ class Controller:
         for mark in report.marks:
             if not core.memory.seen(mark.virtual_link, mark.path, mark.version, term):
                 core.distrust(node, "its report names a version far above all others")
+        if core.leader.phase is Phase.GATHERING and not core.memory.covers(report):
+            core.leader.outdated()
         for path in report.paths:
             version = core.versions.get(path.key)
             if version is not None and path.digest != version.entry.digest:

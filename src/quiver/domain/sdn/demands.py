@@ -24,7 +24,7 @@ class Origin(StrEnum):
     OPERATOR = "operator"
     FILE = "file"
     AGENT = "agent"  # a permitted pair of SAEs asked for keys
-    FOUND = "found"  # agents held its paths when a controller without memory of it came
+    FOUND = "found"  # agents held its paths when a controller without memory of it came; what it excluded is not known
 
 
 class Demand(Fact, frozen=True, kw_only=True, forbid_unknown_fields=True):

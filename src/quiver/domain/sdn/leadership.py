@@ -5,10 +5,11 @@ reads it again; only then it edits. Of two controllers the one that claimed last
 
 A higher term, seen later, stops all edits at once. Where a second agent confirms it, another controller leads, and this one is
 fenced until it is started again. Where nobody does within `limits.DOUBT_TIME`, one agent errs or lies, or was stamped by a
-controller that reaches nobody else: then this one claims a term above that and goes on. So one agent alone stops nobody.
+controller that reaches nobody else: then this one claims a term above that and goes on. As long as it hears no other agent it
+goes on doubting. So one agent alone stops nobody for good.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -56,7 +57,9 @@ class Leader:
         self.phase = Phase.GATHERING
         self.term = memory.term
         self.forgetful = memory.term == 0
-        """Whether agents may hold what this database knows nothing of: it is new, or older than their terms."""
+        """Whether agents may hold what this database knows nothing of: it is new, or older than what they show."""
+        self.claimed_at = float("inf")
+        """When this controller took the lead, doubts apart: what it finds at the first reading after that was there before it."""
         self.used = 0
         """Versions up to this number may be in use at agents that were not read, whatever the database knows.
 
@@ -64,6 +67,7 @@ class Leader:
         and is read by this one before the path is touched, and no term gives out more than `limits.AHEAD` versions of a path.
         """
         self.since = now
+        self._until = now + limits.GATHER_TIME  # when the phase may end by itself
         self._accepted = False  # by some agent, since the term was claimed
         self._claims: Final[dict[str, int]] = {}  # node → the highest term that it has shown
         self._doubts: Final[dict[str, int]] = {}  # node → claims of it that nobody confirmed
@@ -71,6 +75,7 @@ class Leader:
     def _move(self, phase: Phase, now: float) -> None:
         assert phase in PHASE_MOVES[self.phase], f"controller: no way from {self.phase} to {phase}"
         self.phase, self.since = phase, now
+        self._until = now + limits.DOUBT_TIME if phase is Phase.DOUBTING else float("inf")
 
     @property
     def edits(self) -> bool:
@@ -80,8 +85,7 @@ class Leader:
     @property
     def due(self) -> float:
         """When the phase may end by itself."""
-        waits = {Phase.GATHERING: limits.GATHER_TIME, Phase.DOUBTING: limits.DOUBT_TIME}
-        return self.since + waits.get(self.phase, float("inf"))
+        return self._until
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -98,15 +102,20 @@ class Leader:
         highest = max(self._claims.values(), default=0)
         self.forgetful = self.forgetful or highest > self._memory.term
         fresh = heard >= expected and highest == 0  # no controller was ever here
-        self._claim(highest, now)
-        self.used = 0 if fresh else self.used
+        self.claimed_at = now
+        self._claim(highest, now, behind=self.forgetful and not fresh)
         return True
 
-    def _claim(self, above: int, now: float) -> None:
+    def outdated(self) -> None:
+        """An agent knows a version that no controller with this database has given out: an older one was restored."""
+        if self.phase is Phase.GATHERING:
+            self.forgetful = True
+
+    def _claim(self, above: int, now: float, *, behind: bool) -> None:
         self.term = max(self.term, above) + 1 + self._salt
         self._memory.term = self.term
         self._memory.put(Leadership(term=self.term))
-        self.used = self.term * limits.AHEAD if self.forgetful else 0
+        self.used = self.term * limits.AHEAD if behind else 0
         self._claims.clear()
         self._accepted = False
         self._move(Phase.LEADING, now)
@@ -116,7 +125,7 @@ class Leader:
         """An agent has accepted the present term."""
         self._accepted = True
 
-    def shown(self, node: str, term: int, connected: Collection[str], now: float) -> None:
+    def shown(self, node: str, term: int, now: float) -> None:
         """An agent has shown its highest term: in a report, or by refusing ours."""
         implausible = term > self.term + limits.AHEAD or term >= limits.MARK_MAX
         if implausible or self._doubts.get(node, 0) >= limits.DOUBTS:
@@ -125,14 +134,14 @@ class Leader:
             self._claims[node] = term
         elif term > self.term:
             self._claims[node] = term
-            self._judge(node, connected, now)
+            self._judge(node, now)
         else:
             self._claims.pop(node, None)
 
-    def _judge(self, node: str, connected: Collection[str], now: float) -> None:
+    def _judge(self, node: str, now: float) -> None:
         if self.phase is Phase.FENCED:
             return
-        confirmed = len(self._claims) > 1 or set(connected) <= set(self._claims)
+        confirmed = len(self._claims) > 1 or len(self._memory.members) == 1
         if confirmed and self._accepted:
             self._move(Phase.FENCED, now)
             self._notices.say("fenced", now, term=str(max(self._claims.values())), own=str(self.term))
@@ -150,11 +159,12 @@ class Leader:
         """
         if self.phase is not Phase.DOUBTING or now < self.since + limits.DOUBT_TIME:
             return False
+        others = [at for node, at in read_at.items() if node not in self._claims]
+        if self._accepted and not any(at >= self.since for at in others):
+            self._until = float("inf")  # until somebody else is heard
+            return False
         for node in self._claims:
             self._doubts[node] = self._doubts.get(node, 0) + 1
-        others = [at for node, at in read_at.items() if node not in self._claims]
-        if not self._accepted or any(at >= self.since for at in others):
-            self.forgetful = True  # whoever had that term may have given out versions
-            self._claim(max(self._claims.values(), default=0), now)
-            return True
-        return False
+        # Whoever had that term may have given out versions, but has laid no path that has not been read here.
+        self._claim(max(self._claims.values(), default=0), now, behind=True)
+        return True

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from quiver.domain import limits
+from quiver.domain.report import NodeReport
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.records import Change, Drained, Fact, Leadership, Mark, Member
 
@@ -42,6 +43,7 @@ class Memory:
         kept: Final = list(facts)
         self._pending: Final[dict[tuple[str, str], Change]] = {}
         self._marks: Final = {(mark.virtual_link, mark.path): mark.version for mark in _of(Mark, kept)}
+        self._own: Final = dict(self._marks)  # those of them that are durable
         self.members: Final = {member.node: member for member in _of(Member, kept)}
         self.drained: Final = {(drained.what, drained.name) for drained in _of(Drained, kept)}
         self.demands: Final = _of(Demand, kept)  # as they were at the start
@@ -76,9 +78,26 @@ class Memory:
             above: all numbers up to here may have been used, whatever is known.
         """
         version = max(self.mark(virtual_link, path), above) + 1
-        self._note(virtual_link, path, version)
-        self.put(Mark(virtual_link=virtual_link, path=path, version=version))
+        self.own(virtual_link, path, version)
         return version
+
+    def owns(self, virtual_link: str, path: int, version: int) -> bool:
+        """Whether controllers with this database have given this version out, or taken it over, or a later one."""
+        return version <= self._own.get((virtual_link, path), 0)
+
+    def covers(self, report: NodeReport) -> bool:
+        """Whether all versions that an agent knows are such versions."""
+        known = [(mark.virtual_link, mark.path, mark.version) for mark in report.marks]
+        known += [(entry.virtual_link, entry.path, entry.version) for entry in report.configured]
+        return all(self.owns(*version) for version in known)
+
+    def own(self, virtual_link: str, path: int, version: int) -> None:
+        """A version is given out or taken over; durable with the next changes, and remembered when its demand is gone."""
+        if self.owns(virtual_link, path, version):
+            return
+        self._note(virtual_link, path, max(version, self.mark(virtual_link, path)))
+        self._own[virtual_link, path] = version
+        self.put(Mark(virtual_link=virtual_link, path=path, version=version))
 
     def seen(self, virtual_link: str, path: int, version: int, term: int) -> bool:
         """An agent knows this version; False where it is above all that controllers up to a term can have given out."""
@@ -96,7 +115,8 @@ class Memory:
         while len(self._marks) > limits.MARKS_KEPT:
             (name, number), gone = next(iter(self._marks.items()))
             del self._marks[name, number]
-            self.delete(Mark(virtual_link=name, path=number, version=gone))
+            if self._own.pop((name, number), None) is not None:
+                self.delete(Mark(virtual_link=name, path=number, version=gone))
 
 
 def _of(kind: type[F], facts: Iterable[Fact]) -> list[F]:

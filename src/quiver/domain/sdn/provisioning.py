@@ -33,6 +33,7 @@ class Provisioning:
         self._sessions: Final = core.sessions
         self._changed: Final[dict[str, None]] = {}  # nodes whose difference may be another one now
         self.refused: Final[dict[str, str]] = {}  # key of a version → the node that refused it
+        self.undecided: Final[set[str]] = set()  # keys of entries that may still bring a demand back
         self.emptied: Final[set[str]] = set()  # nodes at which nothing is to be left, whoever knows of it
 
     # --- versions -------------------------------------------------------------------------------------------------
@@ -159,6 +160,8 @@ class Provisioning:
         version = self._versions.get(entry.key)
         if version is not None:
             return version.at(node) is False or version.entry != entry
+        if entry.key in self.undecided:
+            return False
         source = self._sessions.get(entry.source)
         if source is None or node in self.emptied:
             return True
