@@ -289,4 +289,4 @@ LIVE_WAITING: Final = (
     256  # events that one of them has not taken; it is cut off then, and returns with its last event's id
 )
 LIVE_REPLAY: Final = 1000  # entries of the history that one who returns is given; of more it reads the history itself
-NETCONF_FILTER: Final = 1024  # nodes of one subtree filter; each is held against every entry of the list that it names
+NETCONF_FILTER: Final = 1024  # nodes of one subtree filter; the work of a filter grows with them and with the tree

@@ -1,8 +1,10 @@
 """The promises of subtree filters (RFC 6241 section 6), with that section's examples told of our own module."""
 
 import pytest
+from lxml import etree
 
 from quiver.domain import limits
+from quiver.protocols.netconf.filter import read_filter
 from tests.protocols.netconf.ground import LAB, NET, Client, Site, config_of
 
 COLOUR = f"<colour xmlns:net='{NET}'>net:red</colour>"
@@ -142,6 +144,21 @@ def test_every_prefix_in_a_value_is_declared_there(client, operation, body):
         assert who.nsmap["y"] == LAB
 
 
+def test_white_space_around_a_key_that_has_it_is_part_of_it():
+    bare, spaced = ("<node><id>a</id><address>1</address></node>", "<node><id> a</id><address>2</address></node>")
+    client = Site(running=bare + spaced).client()
+    assert got(client, net("<node><id>a</id></node>")) == bare
+    assert spaced in got(client, net("<node><id> a</id></node>"))
+    assert spaced in got(client, net("<node><id> a</id></node>"), "get")
+    assert got(client, net("<node><id>\n  a\n</id></node>")) == bare  # but the layout of a filter is not
+
+
+def test_a_filter_holds_one_prefix_for_a_value_that_has_one_and_none_for_others():
+    declared = " ".join(f'xmlns:p{i}="u{i}"' for i in range(50))
+    (top,) = read_filter(etree.fromstring(f"<filter><a {declared}><b>p7:x</b><c>p7</c><d>127.0.0.1:1</d></a></filter>"))
+    assert [part.prefixes for part in top.parts] == [(("p7", "u7"),), (), ()]
+
+
 def test_attributes_in_a_filter_are_refused(client):
     assert (
         client.error(f"<get><filter>{net('<node x=&quot;1&quot;/>'.replace('&quot;', chr(34)))}</filter></get>")[0]
@@ -157,11 +174,20 @@ def test_a_filter_of_too_many_nodes_is_refused(client):
 def test_the_owner_is_asked_only_for_the_state_that_the_filter_names(client):
     asked: list[tuple[bool, bool]] = []
     client.site.server._operations._state = lambda wanted: (
-        asked.append((wanted(f"{{{NET}}}network"), wanted(f"{{{LAB}}}labels"))) or []
+        asked.append([wanted(*(f"{{{NET}}}{name}" for name in path)) for path in paths] + [wanted(f"{{{LAB}}}labels")])
+        or []
     )
+    paths = (("network",), ("network", "state"), ("network", "state", "uptime"), ("network", "routes"))
     got(client, net("<state/>"), "get")
+    got(client, net("<tag>t</tag>"), "get")  # may select all that is beside it
+    got(client, net("<tag>t</tag><state><load/></state>"), "get")
     client.data("<get/>")
-    assert asked == [(True, False), (True, True)]
+    assert asked == [
+        [True, True, True, False, False],
+        [True, True, True, True, False],
+        [True, True, False, False, False],
+        [True, True, True, True, True],
+    ]
 
 
 def test_one_entry_of_many_is_found_by_its_key():

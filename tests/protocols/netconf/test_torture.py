@@ -1,13 +1,16 @@
 """Whatever a peer sends ends in an error or a closed session: never in a hang, a crash, or memory that grows."""
 
 import random
+from collections import Counter
 
 import pytest
 from lxml import etree
 
 from quiver.domain import limits
 from quiver.protocols.netconf.access import Role
+from quiver.protocols.netconf.filter import Filter
 from quiver.protocols.netconf.framing import Framing, frame
+from quiver.protocols.netconf.selection import _ContentMatches, _Node
 from quiver.protocols.netconf.xml import BASE
 from tests.protocols.netconf.ground import HELLO_1_1, NET, Client, Site, config_of, edit_body
 
@@ -159,6 +162,38 @@ def test_writers_that_waited_for_a_change_go_on_one_at_a_time():
     for turn in range(3):
         assert (counters.errors, site.server.busy) == (refused + turn, turn < 2)
         site.server.work(site.moment)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "<route><hop>y{}</hop></route>",  # matches nothing
+        "<route><hop>x</hop><depth/></route>",  # matches everything, and takes a part
+        "<route><hop>x</hop><name>r{}</name><depth/></route>",
+        "<route><name>r{}</name><level/></route>",
+    ],
+)
+def test_a_filter_costs_the_entries_and_its_own_nodes_and_not_one_times_the_other(monkeypatch, entry):
+    entries, parts = 2000, 250
+    many = "".join(f"<route><name>r{i}</name><version>1</version><hop>x</hop></route>" for i in range(entries))
+    client = Site(running=f"<routes>{many}</routes>").client()
+    body = "".join(entry.format(i) for i in range(parts))
+    visits = Counter()
+    for kind, name in ((Filter, "fits"), (_ContentMatches, "of"), (_Node, "judge")):
+        monkeypatch.setattr(kind, name, counting(getattr(kind, name), visits))
+    client.data(
+        "<get-config><source><running/></source><filter>"
+        f'<network xmlns="{NET}"><routes>{body}</routes></network></filter></get-config>'
+    )
+    assert 0 < visits.total() < 10 * (4 * entries + 3 * parts)  # an entry has four nodes, a part of the filter three
+
+
+def counting(method, visits):
+    def counted(*arguments):
+        visits[method.__name__] += 1
+        return method(*arguments)
+
+    return counted
 
 
 @pytest.mark.parametrize("wrap", ["filter", "config"])

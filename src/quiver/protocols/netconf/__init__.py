@@ -26,5 +26,5 @@
 
 In the order of a message's way: `framing` (bytes of one message), `xml` (its tree), `server` (sessions), `operations` (the table
 of rpcs), `schema` and `values` (YANG), `tree` (configuration), `edit` (edit-config), `validate`, `datastores` (running,
-candidate, locks, confirmed commit), `filter`, `access`, `notifications`, `monitoring`; `errors` on the way back.
+candidate, locks, confirmed commit), `filter` and `selection`, `access`, `notifications`, `monitoring`; `errors` on the way back.
 """

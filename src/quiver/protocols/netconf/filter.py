@@ -1,16 +1,17 @@
-"""Subtree filters (RFC 6241 section 6)."""
+"""Subtree filters (RFC 6241 section 6), as they are read, and what can be left out of a tree before they are applied."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from quiver.domain import limits
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
 from quiver.protocols.netconf.schema import Kind, SchemaNode
 from quiver.protocols.netconf.tree import Branch, Entries, Key, Value
-from quiver.protocols.netconf.xml import Element, graft, graft_empty, is_blank, local_of, make, namespace_of, text_of
+from quiver.protocols.netconf.xml import Element, is_blank, local_of, namespace_of, text_of
 
-__all__ = ["Filter", "narrow", "passes", "read_filter", "select"]
+__all__ = ["Filter", "asks_for", "narrow", "read_filter"]
 
 _ANY: Final = ""  # a filter's node without a namespace stands for all namespaces (RFC 6241 section 6.2.1)
 
@@ -22,8 +23,8 @@ class Filter:
     Attributes:
         namespace: of the nodes that it stands for; empty for all.
         name: their local name.
-        text: what a leaf must hold (a content match node), or None.
-        prefixes: prefix → namespace in force at that text.
+        text: what a leaf must hold (a content match node) as it stands in the filter, or None.
+        prefixes: prefix → namespace of the one prefix that the text may have.
         parts: the nodes below; empty selects everything below (a selection node).
     """
 
@@ -37,19 +38,20 @@ class Filter:
         """Whether it stands for nodes of this name."""
         return local_of(tag) == self.name and self.namespace in (_ANY, namespace_of(tag))
 
-    def matches(self, leaf: Element) -> bool:
-        """Whether a leaf holds what a content match node asks for (RFC 6241 section 6.2.5)."""
-        assert self.text is not None
-        held = text_of(leaf).strip()
-        if held == self.text:
-            return True
-        # The same identity may have one prefix here and another one there.
-        return ":" in held and ":" in self.text and _named(held, leaf.nsmap) == _named(self.text, dict(self.prefixes))
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What a leaf may hold that it matches: white space around may be the layout's, or the value's."""
+        return () if self.text is None else tuple(dict.fromkeys((self.text, self.text.strip())))
 
+    @property
+    def identities(self) -> tuple[tuple[str, str], ...]:
+        """Namespace and name of the identity that it may mean."""
+        return tuple((uri, (self.text or "").strip().partition(":")[2]) for _, uri in self.prefixes)
 
-def _named(text: str, prefixes: dict[str | None, str] | dict[str, str]) -> tuple[str, str]:
-    prefix, _, name = text.partition(":")
-    return {str(key): value for key, value in prefixes.items()}.get(prefix, f"?{prefix}"), name
+    @property
+    def takes_all(self) -> bool:
+        """Whether it may select all that is below: it has no nodes there, or nothing but content matches."""
+        return all(below.text is not None for below in self.parts)
 
 
 def read_filter(element: Element) -> tuple[Filter, ...]:
@@ -75,86 +77,36 @@ def _read(element: Element) -> Filter:
         return Filter(namespace, name, parts=tuple(_read(child) for child in element))
     if is_blank(element.text):
         return Filter(namespace, name)
-    prefixes = tuple((prefix, uri) for prefix, uri in element.nsmap.items() if prefix)
-    return Filter(namespace, name, text_of(element).strip(), prefixes)
+    text = text_of(element)
+    prefix, colon, _ = text.strip().partition(":")
+    uri = element.nsmap.get(prefix) if prefix and colon else None
+    return Filter(namespace, name, text, () if uri is None else ((prefix, uri),))
 
 
-def passes(filters: Sequence[Filter], top: Element) -> bool:
-    """Whether a filter leaves anything of a top-level element."""
-    return _choose(top, _fitting(filters, top.tag), None) is not None
-
-
-def select(filters: Sequence[Filter], holder: Element, root: SchemaNode) -> Element:
-    """A copy of an element with what the filter leaves of its children.
-
-    Keys of lists stay in every entry of which something stays, so that a reader can tell the entries apart.
+def asks_for(filters: Sequence[Filter] | None, tags: Iterable[str]) -> bool:
+    """Whether filters may leave something of a node.
 
     Args:
-        filters: of the holder's children.
-        holder: has the top-level nodes as children.
-        root: of the schema.
+        filters: of the top-level nodes; None asks for everything.
+        tags: the names on the way to the node, a top-level one first, in Clark's notation.
     """
-    made = make(holder.tag, holder.nsmap)
-    for top in holder:
-        chosen = _choose(top, _fitting(filters, top.tag), root.children.get(top.tag))
-        if chosen is not None:
-            _copy(made, top, chosen)
-    return made
+    for tag in tags:
+        if filters is None:
+            return True
+        fitting = _fitting(filters, tag)
+        if not fitting:
+            return False
+        filters = _below(fitting)
+    return True
 
 
 def _fitting(filters: Iterable[Filter], tag: str) -> list[Filter]:
     return [part for part in filters if part.fits(tag)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """What a filter leaves of an element: all of it, or some children by their place."""
-
-    parts: dict[int, "_Chosen"] | None = None
-
-
-def _choose(source: Element, filters: Sequence[Filter], node: SchemaNode | None) -> _Chosen | None:
-    """What the filters that stand for `source` leave of it, together; None where that is nothing."""
-    wanted: list[Filter] = []
-    for part in filters:
-        if _whole(source, part):
-            return _Chosen()
-        if part.parts and _contents_match(source, part):
-            wanted += part.parts
-    found = {}
-    keys = {}
-    for index, child in enumerate(source):
-        fitting = _fitting(wanted, child.tag)
-        below = node.children.get(child.tag) if node else None
-        chosen = _choose(child, fitting, below) if fitting else None
-        if chosen is not None:
-            found[index] = chosen
-        elif node and child.tag in node.keys:
-            keys[index] = _Chosen()
-    return _Chosen({**found, **keys}) if found else None
-
-
-def _copy(parent: Element, source: Element, chosen: _Chosen) -> None:
-    if chosen.parts is None:
-        graft(parent, source)
-        return
-    made = graft_empty(parent, source)
-    for index, child in enumerate(source):
-        if index in chosen.parts:
-            _copy(made, child, chosen.parts[index])
-
-
-def _whole(source: Element, part: Filter) -> bool:
-    """Whether a filter's node takes all of an element."""
-    if part.text is not None:
-        return part.matches(source)
-    # A selection node (RFC 6241 section 6.2.4), or nothing but content matches that hold (section 6.2.5).
-    return all(below.text is not None for below in part.parts) and _contents_match(source, part)
-
-
-def _contents_match(source: Element, part: Filter) -> bool:
-    matches = [below for below in part.parts if below.text is not None]
-    return all(any(match.fits(leaf.tag) and match.matches(leaf) for leaf in source) for match in matches)
+def _below(filters: Sequence[Filter]) -> list[Filter] | None:
+    """The nodes below some that stand for the same node; None where all of that may be selected."""
+    return None if any(part.takes_all for part in filters) else [deep for part in filters for deep in part.parts]
 
 
 def narrow(branch: Branch, filters: Sequence[Filter] | None) -> Branch:
@@ -175,12 +127,9 @@ def narrow(branch: Branch, filters: Sequence[Filter] | None) -> Branch:
             if tag in branch.node.keys:
                 children[tag] = value
             continue
-        # What has no parts but content matches may select all that is beside them.
-        all_of_it = any(all(deep.text is not None for deep in part.parts) for part in fitting)
-        below = None if all_of_it else [deep for part in fitting for deep in part.parts]
         match value:
             case Branch():
-                children[tag] = narrow(value, below)
+                children[tag] = narrow(value, _below(fitting))
             case Entries():
                 children[tag] = _narrow_entries(value, fitting)
             case _:
@@ -189,24 +138,35 @@ def narrow(branch: Branch, filters: Sequence[Filter] | None) -> Branch:
 
 
 def _narrow_entries(entries: Entries, filters: Sequence[Filter]) -> Entries:
-    named = [_key(entries.node, part) for part in filters]
-    if any(key is None for key in named):
-        return entries
-    rows = {key: entries.rows[key] for key in named if key is not None and key in entries.rows}
-    return Entries(entries.node, rows)
+    named: dict[Key, None] = {}
+    for part in filters:
+        keys = _keys(entries.node, part)
+        if keys is None:
+            return entries
+        named.update(dict.fromkeys(keys))
+    return Entries(entries.node, {key: entries.rows[key] for key in named if key in entries.rows})
 
 
-def _key(node: SchemaNode, part: Filter) -> Key | None:
-    """The one entry that a filter's node can match, or None where it does not name all keys."""
+def _keys(node: SchemaNode, part: Filter) -> Iterable[Key] | None:
+    """The entries that a filter's node can match, or None where it does not name all keys."""
     assert node.kind is Kind.LIST
     values = []
     for tag in node.keys:
-        texts = [below for below in part.parts if below.text is not None and below.fits(tag)]
-        datatype = node.children[tag].type
-        if not texts or datatype is None:
-            return None
+        match = next((below for below in part.parts if below.text is not None and below.fits(tag)), None)
+        possible = [] if match is None else _values(node.children[tag], match)
+        if not possible:
+            return None  # or no entry has such a key; `select` will find that out
+        values.append(possible)
+    return product(*values)
+
+
+def _values(node: SchemaNode, match: Filter) -> list[str]:
+    """The canonical texts of a leaf that a content match may mean."""
+    assert node.type is not None
+    found = []
+    for text in match.texts:
         try:
-            values.append(datatype.parse(texts[0].text or "", dict(texts[0].prefixes)))
+            found.append(node.type.parse(text, dict(match.prefixes)))
         except ValueError:
-            return None  # no entry has such a key; `select` will find that out
-    return tuple(values)
+            continue
+    return found

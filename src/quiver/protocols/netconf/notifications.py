@@ -14,7 +14,8 @@ from typing import Final
 from quiver.domain import limits
 from quiver.domain.errors import NetconfError
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
-from quiver.protocols.netconf.filter import Filter, passes, read_filter
+from quiver.protocols.netconf.filter import Filter, read_filter
+from quiver.protocols.netconf.selection import Selection
 from quiver.protocols.netconf.xml import (
     NETMOD,
     NOTIFICATION,
@@ -124,7 +125,7 @@ class Subscription:
         self, log: EventLog, filters: tuple[Filter, ...] | None, start: datetime | None, stop: datetime | None
     ) -> None:
         self._log: Final = log
-        self._filters: Final = filters
+        self._selection: Final = None if filters is None else Selection(filters)
         self._start: Final = start
         self.stop: Final = stop
         self._next = log.next if start is None else log.first
@@ -158,7 +159,7 @@ class Subscription:
             return False
         if self.stop is not None and event.utc > self.stop:
             return False
-        return self._filters is None or passes(self._filters, parse(event.data)[1])
+        return self._selection is None or self._selection.passes(parse(event.data)[1])
 
 
 def read_subscription(request: Element, log: EventLog, now: datetime) -> Subscription:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from quiver.domain import limits
 from quiver.protocols.netconf.access import CANDIDATE, Access, Principal
@@ -11,20 +11,28 @@ from quiver.protocols.netconf.confirmation import ConfirmRequest
 from quiver.protocols.netconf.datastores import Datastores, TestOption
 from quiver.protocols.netconf.edit import Operation
 from quiver.protocols.netconf.errors import ErrorType, RpcError, Tag
-from quiver.protocols.netconf.filter import Filter, narrow, read_filter, select
+from quiver.protocols.netconf.filter import Filter, asks_for, narrow, read_filter
 from quiver.protocols.netconf.locks import Target
 from quiver.protocols.netconf.merge import merge
 from quiver.protocols.netconf.rpc import Parameters
 from quiver.protocols.netconf.schema import Schema
+from quiver.protocols.netconf.selection import Selection
 from quiver.protocols.netconf.tree import Branch, add_elements
 from quiver.protocols.netconf.xml import BASE, Element, base, element, local_of
 
 __all__ = ["OPERATIONS", "Done", "Entry", "Operations", "Result", "State", "Wanted"]
 
-Wanted = Callable[[str], bool]  # whether a top-level node, by its name in Clark's notation, is asked for
-State = Callable[
-    [Wanted], Iterable[Element]
-]  # gives top-level elements with the operational state, keys of lists included
+
+class Wanted(Protocol):
+    """Whether a node of the state is asked for; what is not may be left out."""
+
+    def __call__(self, *tags: str) -> bool:
+        """Args are the names on the way to the node, a top-level one first, in Clark's notation."""
+        ...
+
+
+State = Callable[[Wanted], Iterable[Element]]
+"""Gives top-level elements with the operational state, keys of lists included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ class Operations:
         return holder
 
     def _data(self, holder: Element, filters: tuple[Filter, ...] | None) -> Done:
-        return Done((holder if filters is None else select(filters, holder, self._schema.root),))
+        return Done((holder if filters is None else Selection(filters).select(holder, self._schema.root),))
 
     def edit_config(self, who: Principal, request: Element, now: float) -> Result:
         """Change parts of a datastore (RFC 6241 section 7.2)."""
@@ -233,4 +241,4 @@ def _filters(parameters: Parameters) -> tuple[Filter, ...] | None:
 
 
 def _wanted(filters: tuple[Filter, ...] | None) -> Wanted:
-    return lambda tag: filters is None or any(part.fits(tag) for part in filters)
+    return lambda *tags: asks_for(filters, tags)
