@@ -31,9 +31,10 @@ class Ground:
 
     def __init__(self, serve: Any = echo, policy: SshPolicy = POST_QUANTUM, **options: Any) -> None:
         self.host_key, self.key = new_key(), new_key()
+        self.keys = {"olga": frozenset({self.key.public_data})}
         self.server = SshServer(
             serve,
-            keys={"olga": frozenset({self.key.public_data})},
+            keys=self.keys,
             host_key=self.host_key,
             policy=policy,
             plane="management",

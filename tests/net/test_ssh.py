@@ -6,10 +6,12 @@ from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.channel import SSHClientChannel
 from structlog.testing import capture_logs
 
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError, RemoteError
+from quiver.net.places import Places
 from quiver.net.ssh_client import SshClient
 from quiver.net.ssh_policy import (
     POST_QUANTUM,
@@ -198,6 +200,86 @@ def test_a_connection_has_a_bounded_number_of_channels(loop_factory):
         await client.close()
 
     play(loop_factory, scene)
+
+
+async def silent_channel(connection: asyncssh.SSHClientConnection) -> SSHClientChannel[bytes]:
+    """A channel of a client that does not ask for a subsystem."""
+    loop = asyncio.get_running_loop()
+    channel = SSHClientChannel[bytes](connection, loop, True, None, "strict", 1 << 21, 1 << 15)
+    await channel._open(b"session")
+    channel._session = asyncssh.SSHClientSession[bytes]()
+    return channel
+
+
+def test_channels_without_a_subsystem_count_and_are_closed_after_a_while(loop_factory, monkeypatch):
+    async def scene(made: Ground) -> None:
+        async with await made.foreign() as connection:
+            monkeypatch.setattr(limits, "SSH_SUBSYSTEM_TIME", 3600.0)
+            for _ in range(limits.SSH_CHANNELS - 1):
+                await silent_channel(connection)
+            monkeypatch.setattr(limits, "SSH_SUBSYSTEM_TIME", 0.05)
+            last = await silent_channel(connection)
+            with pytest.raises(asyncssh.ChannelOpenError):
+                await silent_channel(connection)
+            await last.wait_closed()
+            _, stream = await connection.create_session(asyncssh.SSHClientSession, subsystem="netconf", encoding=None)
+            assert stream is not None
+
+    play(loop_factory, scene)
+
+
+def test_who_lost_a_key_is_let_go_of_and_gets_no_channel_any_more(loop_factory):
+    async def scene(made: Ground) -> None:
+        one, other = await made.client(), await made.client()
+        stream = await one.open()
+        assert await read_exactly(stream, len(b"olga:")) == b"olga:"
+        made.keys["olga"] = frozenset({new_key().public_data})
+        with pytest.raises(RemoteError, match="no subsystem"):
+            await other.open()
+        made.server.expel()
+        assert await stream.read() == b""
+        for client in (one, other):
+            with pytest.raises(RemoteError):
+                await client.open()
+            await client.close()
+
+    play(loop_factory, scene)
+
+
+def test_who_keeps_a_key_is_not_disturbed_when_others_lose_theirs(loop_factory):
+    async def scene(made: Ground) -> None:
+        client = await made.client()
+        stream = await client.open()
+        made.keys["olga"] |= {new_key().public_data}
+        made.server.expel()
+        await stream.write(b"still here")
+        assert await read_exactly(stream, len(b"olga:still here")) == b"olga:still here"
+        await client.close()
+
+    play(loop_factory, scene)
+
+
+def test_one_user_does_not_take_all_connections(loop_factory):
+    async def scene(made: Ground) -> None:
+        clients = [await made.client() for _ in range(2)]
+        streams = [await client.open() for client in clients]
+        third = await made.client()
+        with pytest.raises(RemoteError):
+            await third.open()
+        await third.close()
+        await clients[0].close()
+        assert await streams[0].read() in (b"", b"olga:")
+        while True:  # the server has to hear of it first
+            client = await made.client()
+            try:
+                await client.open()
+                break
+            except RemoteError:
+                await client.close()
+        await client.close()
+        await clients[1].close()
+
+    play(loop_factory, scene, places=Places(8, each=2, kept=1, favoured=lambda _: False))
 
 
 def test_strangers_who_say_nothing_do_not_keep_others_out_for_longer_than_the_handshake_may_take(

@@ -5,6 +5,7 @@ all (more are closed at once), none older than `age` (rule 6).
 """
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -139,6 +140,7 @@ class Listener(Generic[T]):
                 accepted.close()
                 self._strangers.release()
                 continue
+            _keep_alive(accepted)
             task = asyncio.create_task(self._live(accepted))
             self._open.add(task)
             task.add_done_callback(self._ended)
@@ -175,3 +177,19 @@ class Listener(Generic[T]):
         self._open.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("connection failed", plane=self.plane, exception=place_of(error))
+
+
+def _keep_alive(accepted: socket.socket) -> None:
+    """Have the kernel notice a peer that has vanished, whether it was to say something (RFC 9293 section 3.8.4) or to take it."""
+    silence = limits.KEEPALIVE_IDLE + limits.KEEPALIVES * limits.KEEPALIVE_INTERVAL
+    wanted = {
+        "TCP_KEEPIDLE": int(limits.KEEPALIVE_IDLE),
+        "TCP_KEEPINTVL": int(limits.KEEPALIVE_INTERVAL),
+        "TCP_KEEPCNT": limits.KEEPALIVES,
+        "TCP_USER_TIMEOUT": int(1000 * silence),  # milliseconds
+    }
+    with contextlib.suppress(OSError):  # it has hung up already
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in wanted.items():
+            if (option := getattr(socket, name, None)) is not None:  # not every platform has all of them
+                accepted.setsockopt(socket.IPPROTO_TCP, option, value)
