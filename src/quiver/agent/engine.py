@@ -176,6 +176,10 @@ class Engine:
         self.node.check(network)
         self._checked = provision, network
 
+    def alarm(self, name: str, **facts: str) -> None:
+        """Tell the operator of something around the node; while there is no node, the caller's log alone has it."""
+        self._put(lambda driver: driver.node.journal.alarm(name, **facts), None)
+
     async def _take_over(self, network: Network) -> None:
         done: asyncio.Future[QuiverError | None] = asyncio.get_running_loop().create_future()
 

@@ -4,10 +4,8 @@ Who a caller is, its key or its certificate says; what its role is, this node's 
 the one that the configuration gives its owner.
 """
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
-from importlib import metadata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,14 +14,18 @@ import structlog
 
 from quiver.agent.config_management import ManagementTable, UserTable
 from quiver.agent.engine import Engine
+from quiver.agent.management_entries import Edit, edits_of
 from quiver.agent.management_running import Running
 from quiver.agent.management_sessions import Caller, Sessions, moment
+from quiver.agent.management_state import OperationalState
 from quiver.agent.management_term import LASTING, WRITES, FencedDatastores
+from quiver.domain import limits
+from quiver.domain.errors import LimitError, StorageError
 from quiver.domain.events import NumberedEvent
-from quiver.domain.report import NodeReport
 from quiver.identity.pki import write_new
 from quiver.net import tls
 from quiver.net.addresses import ListenAddress
+from quiver.net.places import Places
 from quiver.net.ssh import SshServer
 from quiver.net.ssh_policy import (
     POST_QUANTUM,
@@ -36,25 +38,19 @@ from quiver.net.ssh_policy import (
 from quiver.net.ssh_stream import SshStream
 from quiver.net.tls_stream import TlsServer, TlsStream
 from quiver.protocols.netconf.access import Access, Role
+from quiver.protocols.netconf.change import difference
 from quiver.protocols.netconf.datastores import load
-from quiver.protocols.netconf.operations import Wanted
 from quiver.protocols.netconf.server import Server
-from quiver.protocols.netconf.xml import Element, element, qualified
+from quiver.protocols.netconf.tree import Branch
 from quiver.protocols.yang.etsi_events import etsi_events_to_xml
-from quiver.protocols.yang.etsi_node import NodeFacts, etsi_node_to_xml
 from quiver.protocols.yang.events import event_to_xml
 from quiver.protocols.yang.library import node_schema
-from quiver.protocols.yang.names import ETSI_NODE, KMS
-from quiver.protocols.yang.report import report_to_xml
 
 __all__ = ["ManagementPlane", "host_key"]
 
 _log = structlog.get_logger("quiver.agent.management")
 
 _PLANE: Final = "management"
-_KMS: Final = qualified(KMS, "kms")
-_ETSI: Final = qualified(ETSI_NODE, "qkd_node")
-_RATE_TIME: Final = 5.0  # seconds, at least, over which the rate of a link's keys is measured
 
 
 def host_key(path: Path, node: str) -> asyncssh.SSHKey:
@@ -96,12 +92,24 @@ class ManagementPlane:
         models: Mapping[str, str] | None = None,
     ) -> None:
         self._engine: Final = engine
-        self._state: Final = _State(engine, models or {})
+        self._state: Final = OperationalState(engine, models or {})
         self._running: Final = running
         self._users: Final[dict[str, UserTable]] = {}
         self._keys: Final[dict[str, frozenset[bytes]]] = {}
         self._admit(table.users)
-        self.sessions = self._fresh()
+        schema = node_schema()
+        access = Access(schema, WRITES)
+        self._stores: Final = FencedDatastores(
+            schema, load(schema, running.documents()), access, running.check, LASTING
+        )
+        self.sessions: Final = Sessions(Server(self._stores, access, self._state, moment()), running.take)
+        self._tls_places: Final = self._connections()
+        self._session_places: Final = Places(
+            limits.NETCONF_SESSIONS,
+            each=limits.NETCONF_SESSIONS_PER_USER,
+            kept=limits.NETCONF_SESSIONS_KEPT,
+            favoured=self._is_controller,
+        )
         self._stack: Final = AsyncExitStack()
         self.ssh: Final = self._ssh_server(table.ssh_listen, table, key)
         self.tls: Final = self._tls_server(table.tls_listen, table)
@@ -119,6 +127,7 @@ class ManagementPlane:
             plane=_PLANE,
             host=listen.host,
             port=listen.port,
+            places=self._connections(),
         )
 
     def _tls_server(self, listen: ListenAddress | None, table: ManagementTable) -> TlsServer | None:
@@ -149,17 +158,29 @@ class ManagementPlane:
     async def _end(self) -> None:
         await self.sessions.close("the agent stops")
 
-    async def adopt(self, users: Sequence[UserTable]) -> None:
-        """Take over other users; where somebody lost something, all sessions end."""
-        lost = any(user not in users for user in self._users.values())
+    def adopt(self, users: Sequence[UserTable]) -> None:
+        """Take over other users. Who is no longer listed, or not with this key or role, is let go of; all others stay."""
         self._admit(users)
-        if lost:
-            await self.renew()
+        if self.ssh is not None:
+            self.ssh.expel()
+        self.sessions.end(self._is_stranger, "local policy has changed")
 
-    async def renew(self) -> None:
-        """End all sessions; those that come now see what the node works by now."""
-        former, self.sessions = self.sessions, self._fresh()
-        await former.close("local policy has changed")
+    def _is_stranger(self, caller: Caller) -> bool:
+        known = self._users.get(caller.user)
+        return known is None or Role(known.role) is not caller.role
+
+    async def withdraw(self, entries: Collection[Edit]) -> None:
+        """Take entries away that local policy does not allow any more, for all sessions.
+
+        Raises:
+            StorageError: it was not possible now; nothing was changed.
+        """
+        places = {edit.place for edit in entries}
+        everything = difference(Branch(self._stores.schema.root, {}), self._stores.running)
+        self._stores.withdraw(change.path for change in everything if edits_of((change,))[0].place in places)
+        await self.sessions.pursue(lambda: not self._stores.withdrawing)
+        if not places.isdisjoint(self._running.places()):
+            raise StorageError("entries that local policy does not allow could not be taken away")
 
     def _admit(self, users: Sequence[UserTable]) -> None:
         self._users.clear()
@@ -167,19 +188,12 @@ class ManagementPlane:
         self._users.update({user.name: user for user in users})
         self._keys.update({user.name: frozenset(key.public_data for key in user.keys) for user in users})
 
-    def _fresh(self) -> Sessions:
-        """Sessions on a datastore that holds what the node works by now."""
-        schema, running = node_schema(), self._running
-        access = Access(schema, WRITES)
-        stores = FencedDatastores(schema, load(schema, running.documents()), access, running.check, LASTING)
-        return Sessions(Server(stores, access, self._state, moment()), running.take)
-
     # --- who comes ------------------------------------------------------------------------------------------------
 
     async def _over_ssh(self, user: str, stream: SshStream) -> None:
         known = self._users.get(user)  # it was there when it logged in; the configuration may be another one now
         if known is not None:
-            await self.sessions.serve(Caller(user, Role(known.role), "ssh", stream.peer), stream)
+            await self._serve(known, "ssh", stream)
 
     async def _over_tls(self, stream: TlsStream) -> None:
         names = stream.facts.names
@@ -188,7 +202,43 @@ class ManagementPlane:
             _log.warning("login refused", plane=_PLANE, reason=reason, user=str(names), peer=stream.peer)
             return
         assert known is not None
-        await self.sessions.serve(Caller(known.name, Role(known.role), "tls", stream.peer), stream)
+        with self._place(self._tls_places, known.name, stream.peer) as granted:
+            if granted:
+                await self._serve(known, "tls", stream)
+
+    async def _serve(self, known: UserTable, transport: str, stream: SshStream | TlsStream) -> None:
+        peer = stream.peer
+        with self._place(self._session_places, known.name, peer) as granted:
+            if granted:
+                await self.sessions.serve(Caller(known.name, Role(known.role), transport, peer), stream)
+
+    # --- how many come --------------------------------------------------------------------------------------------
+
+    def _connections(self) -> Places:
+        return Places(
+            limits.MANAGEMENT_CONNECTIONS - limits.MANAGEMENT_HANDSHAKES,
+            each=limits.MANAGEMENT_PER_USER,
+            kept=limits.MANAGEMENT_KEPT,
+            favoured=self._is_controller,
+        )
+
+    def _is_controller(self, user: str) -> bool:
+        known = self._users.get(user)
+        return known is not None and Role(known.role) is Role.CONTROLLER
+
+    @contextmanager
+    def _place(self, places: Places, user: str, peer: str) -> Iterator[bool]:
+        """Whether there was a place, which is kept meanwhile."""
+        try:
+            places.take(user)
+        except LimitError as error:
+            _log.warning("session refused", plane=_PLANE, reason=error.message, user=user, peer=peer)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            places.give(user)
 
     # --- what it tells --------------------------------------------------------------------------------------------
 
@@ -204,51 +254,6 @@ def _wrong(known: UserTable | None, role: str | None) -> str | None:
     if known.role != role:
         return f"wrong role: the certificate says {role}, the configuration {known.role}"
     return None
-
-
-class _State:
-    """Gives the operational state.
-
-    Args:
-        engine: of the node.
-        models: QKD link → vendor of this end's device.
-    """
-
-    def __init__(self, engine: Engine, models: Mapping[str, str]) -> None:
-        self._engine: Final = engine
-        self._models: Final = models
-        self._version: Final = metadata.version("quiver-qkd")
-        self._since = 0.0
-        self._collected: dict[str, int] = {}
-        self._rates: dict[str, float] = {}
-
-    def __call__(self, wanted: Wanted) -> Iterator[Element]:
-        """The trees that are asked for."""
-        if not wanted(_KMS) and not wanted(_ETSI):
-            return
-        report = self._engine.report()
-        if wanted(_KMS):
-            kms = element(_KMS)
-            kms.append(report_to_xml(report))
-            yield kms
-        if wanted(_ETSI):
-            self._measure(report)
-            paths = self._engine.node.network.paths
-            facts = NodeFacts(paths=paths, rates=self._rates, models=self._models, version=self._version)
-            yield etsi_node_to_xml(report, facts)
-
-    def _measure(self, report: NodeReport) -> None:
-        """Bits per second of each link since the last time; a link that is new to us has none yet."""
-        now = time.monotonic()
-        if (seconds := now - self._since) < _RATE_TIME:
-            return
-        collected = {link.id: link.collected for link in report.links}
-        self._rates = {
-            link: max(0.0, 8 * (count - self._collected[link]) / seconds)
-            for link, count in collected.items()
-            if link in self._collected
-        }
-        self._since, self._collected = now, collected
 
 
 def told(plane: ManagementPlane, key: asyncssh.SSHKey) -> dict[str, str | int | None]:

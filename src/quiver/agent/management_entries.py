@@ -7,13 +7,13 @@ from typing import Any, Final
 import msgspec
 from lxml import etree
 
-from quiver.domain.errors import ConfigurationError, RequestError
+from quiver.domain.errors import ConfigurationError, QuiverError, RequestError
 from quiver.domain.network import PathEntry
 from quiver.domain.provision import Provision
 from quiver.net.addresses import Address
 from quiver.protocols.netconf.change import Change
 from quiver.protocols.netconf.tree import add_value
-from quiver.protocols.netconf.xml import Element, element, make, qualified
+from quiver.protocols.netconf.xml import Element, element, make, qualified, text_of
 from quiver.protocols.yang.entries import (
     ADDRESS_ROW,
     HOME_ROW,
@@ -26,10 +26,22 @@ from quiver.protocols.yang.entries import (
     path_from_xml,
     path_values,
 )
+from quiver.protocols.yang.forms import COUNT
 from quiver.protocols.yang.names import KMS
 from quiver.store.configuration import Entry
 
-__all__ = ["Edit", "EntryKind", "EntryValue", "Place", "changed", "document_of", "edits_of", "entry_of", "read_entry"]
+__all__ = [
+    "Edit",
+    "EntryKind",
+    "EntryValue",
+    "Place",
+    "changed",
+    "document_of",
+    "edits_of",
+    "entry_of",
+    "read_entry",
+    "rivals_of",
+]
 
 
 class EntryKind(StrEnum):
@@ -76,7 +88,13 @@ _LISTS: Final = {
     HOME_ROW.tag: EntryKind.HOME,
     PAIR_ROW.tag: EntryKind.PAIR,
 }
-_path: Final = msgspec.json.Decoder(PathEntry)
+_VALUES: Final[dict[EntryKind, msgspec.json.Decoder[Any]]] = {
+    EntryKind.TERM: msgspec.json.Decoder(int),
+    EntryKind.PATH: msgspec.json.Decoder(PathEntry),
+    EntryKind.ADDRESS: msgspec.json.Decoder(str),
+    EntryKind.HOME: msgspec.json.Decoder(str),
+    EntryKind.PAIR: msgspec.json.Decoder(bool),
+}
 _pair: Final = msgspec.json.Decoder(tuple[str, str])
 
 
@@ -102,7 +120,10 @@ def _edit_of(change: Change) -> Edit:
         return Edit(kind, _key_of(kind, values), None)
     holder = make("holder")
     add_value(holder, change.node, change.new)
-    entry = holder[0]
+    return _edit_in(kind, holder[0])
+
+
+def _edit_in(kind: EntryKind, entry: Element) -> Edit:
     match kind:
         case EntryKind.PATH:
             path = path_from_xml(entry)
@@ -117,7 +138,7 @@ def _edit_of(change: Change) -> Edit:
         case EntryKind.HOME:
             return Edit(kind, *home_from_xml(entry))
     pair_from_xml(entry)
-    return Edit(kind, _key_of(kind, values), True)
+    return Edit(kind, _key_of(kind, [text_of(leaf) for leaf in entry]), True)
 
 
 def _key_of(kind: EntryKind, values: list[str]) -> str:
@@ -165,6 +186,16 @@ def changed(provision: Provision, edits: Sequence[Edit]) -> Provision:
     )
 
 
+def rivals_of(edit: Edit) -> str:
+    """What entries of one kind have in common that can be in each other's way: versions of one path, both orders of a pair."""
+    match edit.kind:
+        case EntryKind.PATH:
+            return edit.key.rpartition("/")[0]
+        case EntryKind.PAIR:
+            return " ".join(sorted(_pair.decode(edit.key)))
+    return edit.key
+
+
 def _change_pair(pairs: set[frozenset[str]], edit: Edit) -> None:
     pair = frozenset(_pair.decode(edit.key))
     if edit.value is None:
@@ -187,20 +218,41 @@ def read_entry(entry: Entry) -> Edit:
     """What the database keeps.
 
     Raises:
-        ConfigurationError: it is of another Quiver.
+        ConfigurationError: it is of another Quiver, or nothing that an edit could have written.
     """
     try:
         kind = EntryKind(entry.kind)
-        if entry.body is None:
-            return Edit(kind, entry.key, None)
-        if kind is EntryKind.PAIR:
-            _pair.decode(entry.key)
-        if kind is EntryKind.PATH:
-            return Edit(kind, entry.key, _path.decode(entry.body))
-        known: type = {EntryKind.TERM: int, EntryKind.PAIR: bool}.get(kind, str)
-        return Edit(kind, entry.key, msgspec.json.decode(entry.body, type=known))
-    except (ValueError, msgspec.MsgspecError):
-        raise ConfigurationError(f"configuration database: entry {entry.kind} {entry.key} cannot be read") from None
+        value = None if entry.body is None else _VALUES[kind].decode(entry.body)
+        edit = Edit(kind, entry.key, value)
+        if not _written(edit):
+            raise ValueError("it is not as an edit writes it")
+    except (ValueError, msgspec.MsgspecError, QuiverError):
+        raise ConfigurationError(f"configuration database: entry {entry.kind} {entry.key!r} cannot be read") from None
+    return edit
+
+
+def _written(edit: Edit) -> bool:
+    """Whether an edit could have written this: values of the model's forms, and the key that belongs to them."""
+    if edit.kind is EntryKind.TERM:
+        return edit.key == "" and (edit.value is None or COUNT.read(str(edit.value)) == edit.value)
+    if edit.value is None:
+        return edit.kind is not EntryKind.PAIR or bool(_pair.decode(edit.key))
+    holder = make("holder")
+    _write(holder, edit)
+    return _edit_in(edit.kind, holder[0]) == edit
+
+
+def _write(parent: Element, edit: Edit) -> None:
+    """An entry of a list as an element."""
+    match edit:
+        case Edit(EntryKind.PATH, _, PathEntry() as path):
+            PATH_ROW.write(parent, path_values(path))
+        case Edit(EntryKind.ADDRESS, node, str() as address):
+            ADDRESS_ROW.write(parent, (node, address))
+        case Edit(EntryKind.HOME, sae, str() as home):
+            HOME_ROW.write(parent, (sae, home))
+        case Edit(EntryKind.PAIR, pair, bool()):
+            PAIR_ROW.write(parent, _pair.decode(pair))
 
 
 def document_of(edits: Iterable[Edit]) -> Element:
@@ -209,15 +261,8 @@ def document_of(edits: Iterable[Edit]) -> Element:
     controller = etree.SubElement(kms, qualified(KMS, "controller"))
     directory = etree.SubElement(kms, qualified(KMS, "directory"))
     for edit in edits:
-        match edit:
-            case Edit(EntryKind.PATH, _, PathEntry() as path):
-                PATH_ROW.write(kms, path_values(path))
-            case Edit(EntryKind.TERM, _, int() as term):
-                etree.SubElement(controller, _TERM).text = str(term)
-            case Edit(EntryKind.ADDRESS, node, str() as address):
-                ADDRESS_ROW.write(directory, (node, address))
-            case Edit(EntryKind.HOME, sae, str() as home):
-                HOME_ROW.write(directory, (sae, home))
-            case Edit(EntryKind.PAIR, pair, True):
-                PAIR_ROW.write(directory, _pair.decode(pair))
+        if edit.kind is EntryKind.TERM and edit.value is not None:
+            etree.SubElement(controller, _TERM).text = str(edit.value)
+        else:
+            _write(kms if edit.kind is EntryKind.PATH else directory, edit)
     return kms

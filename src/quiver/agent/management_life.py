@@ -88,17 +88,20 @@ class Management:
         Raises:
             QuiverError: nothing was changed.
         """
-        if self._running is not None and await self._running.adopt(config.network(), config.excluded):
-            _log.warning("entries dropped", reason="local policy has changed")
-            if self._plane is not None:
-                await self._plane.renew()
+        if self._running is None or not (gone := self._running.against(config.network(), config.excluded)):
+            return
+        if self._plane is not None:
+            await self._plane.withdraw(gone)
+        else:
+            await self._running.adopt(config.network(), config.excluded)
+        _log.warning("entries dropped", reason="local policy has changed", entries=len(gone))
 
     async def adopt(self, config: AgentConfig) -> None:
         """Take over another file's nodes and users, once the engine has taken over its part."""
         self._listed = config.directory.nodes
         self._address(self.provision)
         if self._plane is not None and config.management is not None:
-            await self._plane.adopt(config.management.users)
+            self._plane.adopt(config.management.users)
 
     def _address(self, provision: Provision) -> None:
         """The file's addresses stand; NETCONF adds to them."""

@@ -15,12 +15,22 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from quiver.agent.management_entries import Edit, EntryKind, Place, changed, document_of, edits_of, entry_of, read_entry
+from quiver.agent.management_entries import (
+    Edit,
+    EntryKind,
+    Place,
+    changed,
+    document_of,
+    edits_of,
+    entry_of,
+    read_entry,
+    rivals_of,
+)
 from quiver.agent.management_sessions import Caller
 from quiver.domain.errors import ConfigurationError, QuiverError, RequestError, StorageError
 from quiver.domain.network import Network
 from quiver.domain.provision import Provision, compose
-from quiver.protocols.netconf.change import Change, PendingChange
+from quiver.protocols.netconf.change import Cause, Change, PendingChange
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.xml import Element
 from quiver.store.configuration import Author, ConfigurationDatabase
@@ -49,6 +59,10 @@ class Works(Protocol):
             ConfigurationError: it is not possible here; nothing was changed.
             StorageError: there is no node now.
         """
+        ...
+
+    def alarm(self, name: str, **facts: str) -> None:
+        """Tell the operator of something that needs a person."""
         ...
 
 
@@ -94,6 +108,10 @@ class Running:
         """What a datastore has to hold at the start."""
         return [document_of(self._entries.values())]
 
+    def places(self) -> frozenset[Place]:
+        """What there is an entry of."""
+        return frozenset(self._entries)
+
     def close(self) -> None:
         """No change comes any more."""
         self._worker.shutdown()
@@ -111,24 +129,27 @@ class Running:
             _log.warning("confirmed commit taken back", entries=len(undone), reason=reason)
         gone = against_policy(held.values(), policy, excluded)
         _put(held, gone)
+        try:
+            changed(Provision(), list(held.values()))
+        except RequestError as error:  # as long as the file still has what it fell back from
+            raise ConfigurationError(f"configuration database: {error.message}") from None
         if undone or gone:
             self._database.commit([entry_of(edit) for edit in (*undone, *gone)], _itself("start"))
         return held
 
-    async def adopt(self, policy: Network, excluded: frozenset[str]) -> bool:
-        """Let go of what another configuration file does not allow, so that the node can take that file over.
+    def against(self, policy: Network, excluded: frozenset[str]) -> list[Edit]:
+        """What another configuration file would not allow, as edits that take it away."""
+        return against_policy(self._entries.values(), policy, excluded)
 
-        Returns:
-            Whether there was something; the datastore has to be made anew then.
+    async def adopt(self, policy: Network, excluded: frozenset[str]) -> None:
+        """Let go of what another configuration file does not allow, where no datastore is in use that has it as well.
 
         Raises:
             QuiverError: nothing was changed.
         """
         async with self._one:
-            gone, self._checked = against_policy(self._entries.values(), policy, excluded), None
-            if gone:
-                await self._change(gone, [], _itself("local policy"))
-            return bool(gone)
+            if gone := self.against(policy, excluded):
+                await self._change(gone, [], _itself(Cause.WITHDRAWN.value))
 
     # --- changes --------------------------------------------------------------------------------------------------
 
@@ -159,6 +180,11 @@ class Running:
                 await self._change(edits, fallback, author, self._found_possible(change))
         except ConfigurationError as error:
             raise _refusal(error, change.changes) from None
+        for edit in edits_of(change.left):
+            _log.warning(
+                "entry not rolled back", kind=edit.kind.value, entry=edit.key, reason="others wrote against it"
+            )
+            self.engine.alarm("rollback-incomplete", kind=edit.kind.value, entry=edit.key)
         _log.info(
             "configuration changed", user=author.user, role=author.role, cause=author.cause, entries=_named(edits)
         )
@@ -201,9 +227,8 @@ def against_policy(edits: Iterable[Edit], policy: Network, excluded: frozenset[s
         return []
     refused: list[Edit] = []
     groups: dict[Place, list[Edit]] = {}
-    for edit in held:  # only versions of one path can be in each other's way
-        together = edit.key.rpartition("/")[0] if edit.kind is EntryKind.PATH else edit.key
-        groups.setdefault((edit.kind, together), []).append(edit)
+    for edit in held:
+        groups.setdefault((edit.kind, rivals_of(edit)), []).append(edit)
     for group in groups.values():
         allowed: list[Edit] = []
         for edit in sorted(group, key=_version, reverse=True):

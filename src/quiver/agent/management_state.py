@@ -1,0 +1,65 @@
+"""The operational state that a node tells over NETCONF: its own report, and the same as ETSI GS QKD 015 has it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Final
+
+from quiver.agent.engine import Engine
+from quiver.domain.report import NodeReport
+from quiver.protocols.netconf.operations import Wanted
+from quiver.protocols.netconf.xml import Element, element, qualified
+from quiver.protocols.yang.etsi_node import NodeFacts, etsi_node_to_xml
+from quiver.protocols.yang.names import ETSI_NODE, KMS
+from quiver.protocols.yang.report import report_to_xml
+
+__all__ = ["OperationalState"]
+
+_KMS: Final = qualified(KMS, "kms")
+_ETSI: Final = qualified(ETSI_NODE, "qkd_node")
+_RATE_TIME: Final = 5.0  # seconds, at least, over which the rate of a link's keys is measured
+
+
+class OperationalState:
+    """Gives the operational state, as `State` of the NETCONF server.
+
+    Args:
+        engine: of the node.
+        models: QKD link → vendor of this end's device.
+    """
+
+    def __init__(self, engine: Engine, models: Mapping[str, str]) -> None:
+        self._engine: Final = engine
+        self._models: Final = models
+        self._version: Final = metadata.version("quiver-qkd")
+        self._since = 0.0
+        self._collected: dict[str, int] = {}
+        self._rates: dict[str, float] = {}
+
+    def __call__(self, wanted: Wanted) -> Iterator[Element]:
+        """The trees that are asked for."""
+        if not wanted(_KMS) and not wanted(_ETSI):
+            return
+        report = self._engine.report()
+        if wanted(_KMS):
+            kms = element(_KMS)
+            kms.append(report_to_xml(report))
+            yield kms
+        if wanted(_ETSI):
+            self._measure(report)
+            paths = self._engine.node.network.paths
+            facts = NodeFacts(paths=paths, rates=self._rates, models=self._models, version=self._version)
+            yield etsi_node_to_xml(report, facts)
+
+    def _measure(self, report: NodeReport) -> None:
+        """Bits per second of each link since the last time; a link that is new to us has none yet."""
+        now = time.monotonic()
+        if (seconds := now - self._since) < _RATE_TIME:
+            return
+        collected = {link.id: link.collected for link in report.links}
+        self._rates = {
+            link: max(0.0, 8 * (count - self._collected[link]) / seconds)
+            for link, count in collected.items()
+            if link in self._collected
+        }
+        self._since, self._collected = now, collected
