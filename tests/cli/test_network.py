@@ -151,10 +151,12 @@ def test_looking_gives_tables_for_people_and_one_object_for_scripts(running: Run
 
 
 def test_a_demand_is_made_and_given_up(running: Running) -> None:
+    running.json("agent", "add", "z", "--tls", "127.0.0.1:1")
     made = running.json("demand", "add", "v", "b", "a", "--depth", 8192, "--priority", 0, "--exclude", "z")
     assert (made["name"], made["depth"], made["excluded"], made["origin"]) == ("v", 8192, ["z"], "operator")
     assert [row["demand"]["name"] for row in running.json("demands")["demands"]] == ["a-b", "v"]
     assert running.ask("demand", "remove", "v").stdout == "demand v is given up\n"
+    assert running.ask("agent", "remove", "z").exit_code == 0
     assert [row["demand"]["name"] for row in running.json("demands")["demands"]] == ["a-b"]
 
 
@@ -181,6 +183,8 @@ def test_an_agent_is_made_known_and_dismissed(running: Running) -> None:
     [
         (("demand", "add", "a-b", "a", "b"), "demand a-b is there already; PUT changes it (409)"),
         (("demand", "remove", "a-b"), "configuration file; change it there and send SIGHUP (409)"),
+        (("demand", "add", "w", "a", "nobody"), "destination: there is no node 'nobody' in the network"),
+        (("demand", "add", "w", "a", "b", "--exclude", "B"), "excluded: there is no node 'B' in the network"),
         (("demand", "remove", "x"), "there is no demand x (404)"),
         (("drain", "link", "x"), "there is no link x (404)"),
         (("undrain", "node", "a"), "node a is not drained (404)"),

@@ -120,7 +120,7 @@ def test_the_check_finds_what_would_keep_a_controller_from_its_work(lab: Lab, tm
     text = files(lab, tmp_path, northbound="controller", identity="other")
     (tmp_path / "state").mkdir(mode=0o755)
     text += OVER_TLS + 'peer = "127.0.0.1:5"\n' + OVER_TLS.replace('"a"', '"b"') + 'peer = "127.0.0.1:5"\n'
-    text += DEMAND.replace('"b"', '"z"')
+    text += DEMAND.replace('"b"', '"z"') + 'excluded = ["B"]\n'
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=10_000)
     found = "\n".join(check(parse_controller(text, tmp_path), now=later))
     for said in (
@@ -129,6 +129,7 @@ def test_the_check_finds_what_would_keep_a_controller_from_its_work(lab: Lab, tm
         "may not be used as server",
         "is expired",
         "demands[0].destination: no agent z",
+        "demands[0].excluded: no agent B",
         "b and a have one peer address",
     ):
         assert said in found

@@ -1,6 +1,6 @@
 """What is wrong in the network now: conditions of the live state that an operator should know of, and since when."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -83,8 +83,9 @@ def conditions_of(live: Live) -> Iterator[Alarm]:
         yield from _of_link(link)
     for path in live.paths:
         yield from _of_path(path)
+    nodes = {node.node for node in live.nodes if not node.leaving}
     for demand in live.demands:
-        yield from _of_demand(demand)
+        yield from _of_demand(demand, nodes)
 
 
 def _of_node(node: NodeLive) -> Iterator[Alarm]:
@@ -133,8 +134,12 @@ def _of_path(path: PathLive) -> Iterator[Alarm]:
         yield Alarm(name="path-troubled", severity=Severity.MINOR, about="path", id=where, text=text)
 
 
-def _of_demand(demand: DemandLive) -> Iterator[Alarm]:
-    wanted = demand.demand.paths
+def _of_demand(demand: DemandLive, nodes: Collection[str]) -> Iterator[Alarm]:
+    wanted, asked = demand.demand.paths, demand.demand
+    unknown = [node for node in (asked.source, asked.destination, *asked.excluded) if node not in nodes]
+    if unknown:
+        text = f"it names {', '.join(unknown)}: no agent of that name is in the network"
+        yield Alarm(name="demand-unknown-node", severity=Severity.MAJOR, about="demand", id=asked.name, text=text)
     if demand.up < wanted:
         text = f"{demand.up} of {wanted} paths are known to have credit"
         severity = Severity.MAJOR if demand.up else Severity.CRITICAL

@@ -73,10 +73,14 @@ def _certificates(config: ControllerConfig, now: datetime.datetime) -> Iterator[
 
 
 def _network(config: ControllerConfig) -> Iterator[str]:
-    """Demands name nodes of the file, where it lists any: else operators make them known. No two agents share an address."""
+    """Demands name nodes of the file, where it lists any: else operators make them known. No two agents share an address.
+
+    A node that only operators know cannot be told from a wrong name here; a controller that runs knows, and raises an alarm.
+    """
     known = {agent.id for agent in config.agents}
     for i, demand in enumerate(config.demands):
-        for field, node in (("source", demand.source), ("destination", demand.destination)):
+        excluded = [("excluded", node) for node in demand.excluded]
+        for field, node in (("source", demand.source), ("destination", demand.destination), *excluded):
             if known and node not in known:
                 yield f"demands[{i}].{field}: no agent {node} stands in the file"
     for agent in config.agents:

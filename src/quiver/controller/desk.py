@@ -88,6 +88,10 @@ class Desk:
         def change(controller: Controller) -> bool:
             found = controller.operator.demanded(demand.name)
             expected.check(found)
+            for field, node in controller.operator.unknown(demand):
+                raise RequestError(
+                    f"{field}: there is no node {node!r} in the network; correct the name, or register its agent first"
+                )
             if found is not None:
                 _refuse_file(found)
                 if (found.source, found.destination) != (demand.source, demand.destination):

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from quiver.domain import limits
-from quiver.domain.errors import ConfigurationError, ConflictError, LimitError
+from quiver.domain.errors import ConfigurationError, ConflictError, LimitError, QuiverError
 from quiver.domain.sdn.applications import Applications
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import NAME, Demand, Origin
@@ -118,16 +118,40 @@ class Operator:
         return True
 
     def demands_of_file(self, wanted: Collection[Demand]) -> None:
-        """Serve what a file lists, and no longer what it listed before.
+        """Serve what a file lists, and no longer what it listed before; all of it or nothing.
 
         Raises:
             LimitError: there are too many.
             ConfigurationError: a virtual link of that name has other ends.
         """
+        try:
+            self._check_file(wanted)
+        except QuiverError as error:
+            self._core.notices.say("file-refused", self._core.now(), reason=error.message)
+            raise
         for name in self._core.demands.of_file(wanted):
             self.give_up(name)
         for demand in wanted:
             self.demand(demand)
+
+    def _check_file(self, wanted: Collection[Demand]) -> None:
+        demands = self._core.demands
+        for demand in wanted:
+            known = demands.get(demand.name)
+            if known is not None and (known.source, known.destination) != (demand.source, demand.destination):
+                raise ConfigurationError(
+                    f"demand {demand.name}: runs from {known.source} to {known.destination} already, and a virtual link "
+                    "does not move; give that one up, or choose another name"
+                )
+        kept = {demand.name for demand in demands}.difference(demands.of_file(wanted))
+        if len(kept.union(demand.name for demand in wanted)) > limits.DEMANDS:
+            raise LimitError(f"there would be more than {limits.DEMANDS} demands")
+
+    def unknown(self, demand: Demand) -> list[tuple[str, str]]:
+        """Fields of a demand, each with a node that it names and that does not belong to the network, or is to leave it."""
+        named = [("source", demand.source), ("destination", demand.destination)]
+        named += [("excluded", node) for node in demand.excluded]
+        return [(field, node) for field, node in named if not self._core.belongs(node)]
 
     # --- drains ---------------------------------------------------------------------------------------------------
 
