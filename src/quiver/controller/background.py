@@ -142,7 +142,7 @@ class Planner:
         self.failures = 0
 
     def start(self, work: Work) -> None:
-        """Begin with a work; not while another is under way, whose plan would be too old by then."""
+        """Begin with a work; not while another is under way, which the controller does not ask for."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._solve(work))
 
@@ -156,6 +156,11 @@ class Planner:
             return
         self.newest = Planned(time.time(), time.monotonic() - began, plan)
         self._hand_in(plan)
+
+    def drop(self) -> None:
+        """Nobody waits for what is under way any more."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def stop(self) -> None:
         """End what is under way."""

@@ -17,6 +17,7 @@ import structlog
 
 from quiver.controller.agents import Connector
 from quiver.controller.background import Planner, Solver
+from quiver.controller.clock import SystemClock
 from quiver.controller.database import ControllerDatabase, Kept
 from quiver.controller.endpoints import AgentTable
 from quiver.controller.fleet import Fleet
@@ -34,7 +35,7 @@ from quiver.domain.sdn.optimising import Plan
 from quiver.domain.sdn.records import Member, What
 from quiver.net.log import place_of
 
-__all__ = ["Engine", "SystemClock"]
+__all__ = ["Engine"]
 
 T = TypeVar("T")
 Follower = Callable[[Sequence[HistoryEntry]], None]
@@ -42,14 +43,6 @@ Follower = Callable[[Sequence[HistoryEntry]], None]
 _log = structlog.get_logger("quiver.controller.engine")
 _SHORTEST: Final = 0.001  # seconds between two turns that nothing but time asks for
 _UNUSABLE: Final = "the controller's database cannot be used now"
-
-
-class SystemClock:
-    """The machine's monotonic clock."""
-
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.monotonic()
 
 
 class Engine:
@@ -228,9 +221,8 @@ class Engine:
             _log.error("demands of the configuration file not taken over", reason=error.message)
         dismiss_others(controller, self.registry, {member.node for member in members})
         self.registry.gone(controller.operator.dismissal.leaving)
-        for node in self.fleet.up():
-            if node in self.registry.reached():
-                controller.connected(node)
+        for node in self.registry.reached().keys() & self.fleet.up():
+            controller.connected(node)
         self._controller = controller
         _log.info("controller started", agents=len(self.registry), records=len(kept.facts))
         return controller
@@ -294,6 +286,7 @@ class Engine:
     def _lose(self, error: QuiverError) -> None:
         """The controller is gone: operators who wait are refused; sessions stay, and what they hand in waits."""
         self._controller = None
+        self.planner.drop()  # the next controller counts its works from one again
         self._said = []
         self.restarts += 1
         self._inbox.lose(error)

@@ -1,9 +1,12 @@
 """The global allocation in the background: what greedy choices have spoiled is put right, a little at a time."""
 
+import pytest
+
 from quiver.domain import limits
 from quiver.domain.sdn.demands import Demand
 from tests.simulation.world import World
 
+from . import pilot
 from .paper import PaperNetwork
 
 # n0 and n1 have a link and a detour over n2; n3 is beyond n0. A link gives 16 kbit/s.
@@ -28,6 +31,30 @@ def test_a_path_makes_room_for_one_that_has_no_other_way() -> None:
     assert network.pilot.told("allocated")
     (moved,) = network.pilot.told("rerouted")
     assert moved.about["cause"] == "allocation"
+
+
+def test_a_plan_that_takes_longer_than_the_interval_is_applied_and_asked_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pilot, "SOLVING", 2.5 * limits.ALLOCATION_INTERVAL)
+    network = spoiled()
+    network.world.run(7 * limits.ALLOCATION_INTERVAL)  # two plans: the first leaves alone what has just moved
+    assert network.routes() == {"first": ("n0", "n2", "n1"), "later": ("n3", "n0", "n1")}
+    assert len(network.pilot.told("allocated")) == 1
+
+
+def test_a_plan_that_never_comes_does_not_end_allocations(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = spoiled()
+    solved, plans = network.pilot._solved, []
+
+    def lose_first(life: int, plan) -> None:
+        plans.append(plan)
+        if len(plans) > 1:
+            solved(life, plan)
+
+    network.pilot._solved = lose_first
+    network.world.run(limits.ALLOCATION_TIME + 3 * limits.ALLOCATION_INTERVAL + limits.MOVE_HOLD)
+    assert network.pilot.told("allocated")
 
 
 def test_an_allocation_for_a_network_that_has_changed_meanwhile_is_not_applied() -> None:

@@ -101,13 +101,14 @@ class Optimiser:
         self._steering: Final = steering
         self._next_at = core.now() + limits.ALLOCATION_INTERVAL
         self._number = 0
+        self._began = core.now()  # when the newest work was handed out
         self._shape: frozenset[tuple[str, str]] = frozenset()  # hops when the work under way was handed out
         self._moves: Final[deque[tuple[tuple[str, int], Nodes]]] = deque()
         self._moving: Final[set[tuple[str, int]]] = set()
 
     @property
     def due(self) -> float:
-        """When new work is to be handed out."""
+        """When new work is to be handed out: not before the plan of the last one is here, or it was given up for certain."""
         return self._next_at
 
     def work(self) -> Work | None:
@@ -141,6 +142,7 @@ class Optimiser:
         if not demands:
             return None
         self._number += 1
+        self._began, self._next_at = now, now + limits.ALLOCATION_TIME + limits.ALLOCATION_INTERVAL
         self._shape = self._hops()
         current = {
             demand.id: Placement(tuple(path.nodes for path in paths[demand.id]), demand.rate)
@@ -156,8 +158,10 @@ class Optimiser:
     def solved(self, plan: Plan) -> None:
         """Work has been done: apply it where it gains enough and the network is still as it was."""
         core, now = self._core, self._core.now()
-        stale = plan.id != self._number or self._hops() != self._shape
-        if stale or not plan.worthwhile:
+        if plan.id != self._number:
+            return
+        self._next_at = max(now, self._began + limits.ALLOCATION_INTERVAL)
+        if self._hops() != self._shape or not plan.worthwhile:
             return
         for name, routes in plan.routes.items():
             demand = core.demands.get(name)
