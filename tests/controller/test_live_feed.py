@@ -181,11 +181,13 @@ def test_the_number_of_readers_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     async def main() -> None:
         async with running(tmp_path, PaperNetwork(*SQUARE)) as engine:
             feed = LiveFeed(engine, Resources(engine, "controller-1"))
-            first = await feed.follow(None)
-            await anext(first)
+            first = await feed.follow(None)  # and has not been sent anything yet
             with pytest.raises(LimitError):
                 await feed.follow(None)
             await first.aclose()
-            await feed.follow(None)
+            assert feed.readers == 0
+            second = await feed.follow(None)
+            assert (await anext(second)).startswith(b"retry:")
+            await second.aclose()
 
     asyncio.run(main())

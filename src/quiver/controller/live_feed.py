@@ -131,7 +131,9 @@ class LiveFeed:
         if len(self._readers) >= limits.LIVE_READERS:
             raise LimitError(f"{limits.LIVE_READERS} follow the live state already")
         self._resources.live()
-        return self._events(last)
+        events = self._events(last)
+        await anext(events)  # it counts from now on, and lets go of its place whenever it is closed or collected
+        return events
 
     async def _events(self, last: int | None) -> AsyncGenerator[bytes, None]:
         reader = _Reader()
@@ -139,6 +141,7 @@ class LiveFeed:
             reader
         )  # before the log is read: what happens meanwhile waits, and may come twice, with its id
         try:
+            yield b""  # for `follow`
             yield _RETRY
             for event in await self._missed(last):
                 yield event
