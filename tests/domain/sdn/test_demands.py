@@ -110,6 +110,17 @@ def test_an_application_whose_pair_was_permitted_a_moment_ago_is_served_after_th
     assert len(desk.core.snapshot().demands) == 2
 
 
+def test_a_node_that_tells_of_many_applications_keeps_no_other_from_being_served() -> None:
+    desk = Desk([*LINE, ("d", "z")])
+    desk.connect()
+    for number in range(40 * limits.APPLICATIONS_WAITING):
+        desk.happen("z", NewApplication(master=f"s{number}", slave="t", destination="d"))
+    desk.happen("a", ASKS)
+    desk.changed = {"a": PAIRS, "d": PAIRS}
+    desk.settle(1.0)
+    assert {live.demand.name for live in desk.core.snapshot().demands} == {"auto:a:d", "auto:d:a"}
+
+
 def test_a_direction_that_exists_is_not_made_again() -> None:
     desk = Desk(LINE)
     desk.changed = {"a": PAIRS, "d": PAIRS}

@@ -1,7 +1,8 @@
 """Demands on the fly: a permitted pair of SAEs asks for keys, and there is no virtual link between their nodes.
 
 An agent's word alone brings none: the homes and the pair must stand in the policy of both ends' agents, as they have told it.
-Else one agent could make the whole network set pad aside. Each node has a bounded number of them. What an end's last report does
+Else one agent could make the whole network set pad aside. Each node has a bounded number of them, made or
+waiting. What an end's last report does
 not say yet is looked for in its next one, as the operator may have permitted the pair a moment ago.
 """
 
@@ -28,7 +29,7 @@ class Applications:
 
     def __init__(self, core: Core) -> None:
         self._core: Final = core
-        self._waiting: Final[dict[tuple[str, NewApplication], float]] = {}  # node and its event → since when
+        self._waiting: Final[dict[str, dict[NewApplication, float]]] = {}  # node → its events → since when
         self._stock: Final[dict[str, int]] = {}  # virtual link → bytes ready and coming, as told last
 
     def asked(self, node: str, event: NewApplication, now: float) -> list[Demand]:
@@ -36,28 +37,36 @@ class Applications:
         ends = (node, event.destination)
         if node == event.destination or not all(self._core.belongs(end) for end in ends):
             return []
+        waiting = self._waiting.setdefault(node, {})
         if self._permitted(ends, event):
+            waiting.pop(event, None)  # else it would be served again, whoever has given it up meanwhile
             return self._lacking(ends, now)
-        for late in [waiting for waiting, since in self._waiting.items() if now - since > limits.ORDER_TIME]:
-            del self._waiting[late]
-        if len(self._waiting) < limits.APPLICATIONS_WAITING:
-            self._waiting.setdefault((node, event), now)
+        self._drop_late(now)
+        if event not in waiting and len(waiting) < limits.APPLICATIONS_WAITING:
+            waiting[event] = now
             for end in ends:
                 self._core.sessions[end].want_read(now)
         return []
 
+    def _drop_late(self, now: float) -> None:
+        for waiting in self._waiting.values():
+            for late in [event for event, since in waiting.items() if now - since > limits.ORDER_TIME]:
+                del waiting[late]
+
     def reported(self, node: str, now: float) -> list[Demand]:
         """An agent has reported: the demands of applications that waited for it."""
+        self._drop_late(now)
         found = []
-        for (source, event), since in list(self._waiting.items()):
-            ends = (source, event.destination)
-            if node not in ends:
-                continue
-            if self._permitted(ends, event):
-                found += self._lacking(ends, now)
-                del self._waiting[source, event]
-            elif all((self._core.knowledge.view(end).heard_at or 0.0) > since for end in ends):
-                del self._waiting[source, event]  # both have spoken
+        for source, waiting in self._waiting.items():
+            for event, since in list(waiting.items()):
+                ends = (source, event.destination)
+                if node not in ends:
+                    continue
+                if self._permitted(ends, event):
+                    found += self._lacking(ends, now)
+                    del waiting[event]
+                elif all((self._core.knowledge.view(end).heard_at or 0.0) > since for end in ends):
+                    del waiting[event]  # both have spoken
         return found
 
     def _permitted(self, ends: Ends, event: NewApplication) -> bool:
