@@ -16,6 +16,7 @@ from quiver.protocols.yang.report import report_to_xml
 __all__ = ["OperationalState"]
 
 _KMS: Final = qualified(KMS, "kms")
+_STATE: Final = qualified(KMS, "state")
 _ETSI: Final = qualified(ETSI_NODE, "qkd_node")
 _RATE_TIME: Final = 5.0  # seconds, at least, over which the rate of a link's keys is measured
 
@@ -38,12 +39,13 @@ class OperationalState:
 
     def __call__(self, wanted: Wanted) -> Iterator[Element]:
         """The trees that are asked for."""
-        if not wanted(_KMS) and not wanted(_ETSI):
+        of_kms = wanted(_KMS, _STATE)
+        if not of_kms and not wanted(_ETSI):
             return
         report = self._engine.report()
-        if wanted(_KMS):
+        if of_kms:
             kms = element(_KMS)
-            kms.append(report_to_xml(report))
+            kms.append(report_to_xml(report, lambda tag: wanted(_KMS, _STATE, tag)))
             yield kms
         if wanted(_ETSI):
             self._measure(report)

@@ -1,8 +1,9 @@
 """What a node tells arrives as it was told; what no node can have told is refused by the name of the leaf."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from quiver.protocols.netconf.capabilities import BASE_1_0, hello
 from quiver.protocols.netconf.client import ClientSession, Replied
 from quiver.protocols.netconf.framing import Framing, frame
 from quiver.protocols.netconf.requests import get
-from quiver.protocols.netconf.xml import BASE, Element, base, enclose, make, parse, serialise
+from quiver.protocols.netconf.xml import BASE, Element, base, enclose, local_of, make, parse, serialise
 from quiver.protocols.yang.report import report_from_xml, report_to_xml
 from tests.protocols.yang import examples
 from tests.protocols.yang.judges import judge, kms_schema, kms_with
@@ -98,6 +99,17 @@ def test_a_client_takes_the_state_of_a_node_at_the_models_limits() -> None:
 def test_the_state_is_found_beside_the_configuration() -> None:
     configuration = etree.Element(f"{PREFIX}controller")
     assert report_from_xml(kms_with(configuration, report_to_xml(REPORT))) == REPORT
+
+
+def test_only_the_lists_that_are_asked_for_are_written() -> None:
+    class Unread:
+        def __iter__(self) -> Iterator[None]:
+            yield pytest.fail("a list that nobody asked for was gone through")
+
+    report = msgspec.structs.replace(REPORT, links=Unread(), pads=Unread(), paths=Unread(), marks=Unread())
+    state = report_to_xml(report, lambda tag: tag in (f"{PREFIX}configured-path", f"{PREFIX}alarm"))
+    assert the(state, "node").text == "b"
+    assert [local_of(entry.tag) for entry in state if len(entry)] == ["configured-path", "alarm"]
 
 
 def test_leaves_may_come_in_any_order() -> None:

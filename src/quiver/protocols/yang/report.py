@@ -113,8 +113,13 @@ _LISTS: Final = {  # entries of each at most
 }
 
 
-def report_to_xml(report: NodeReport) -> Element:
-    """The `state` element, to be put into `kms`."""
+def report_to_xml(report: NodeReport, wanted: Callable[[str], bool] = lambda tag: True) -> Element:
+    """The `state` element, to be put into `kms`.
+
+    Args:
+        report: what to tell.
+        wanted: whether the list of this name, in Clark's notation, has to be in it.
+    """
     state = new(_STATE.tag)
     _STATE.fill(state, (getattr(report, field) for field in _STATE.fields))
     entries: tuple[tuple[Row, Iterable[Iterable[Any]]], ...] = (
@@ -130,7 +135,7 @@ def report_to_xml(report: NodeReport) -> Element:
         (_ALARM, report.alarms.items()),
     )
     for row, values in entries:
-        for one in values:
+        for one in values if wanted(row.tag) else ():
             row.write(state, one)
     return state
 
