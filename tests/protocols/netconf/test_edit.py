@@ -7,6 +7,7 @@ from quiver.protocols.netconf.edit import Operation, edit
 from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.paths import identifier, prefixes_of
 from quiver.protocols.netconf.tree import Branch
+from quiver.protocols.netconf.xml import BASE
 from tests.protocols.netconf.ground import LAB, NET, config, schema, text, tree
 
 BASIC = (
@@ -101,6 +102,15 @@ def test_the_basic_configuration_is_read_as_it_is_written():
 )
 def test_operations_do_what_they_say(body, expected):
     assert changed(body) == expected
+
+
+@pytest.mark.parametrize("attribute", [f"{{{BASE}}}operation", "operation", "other"])
+def test_an_operation_on_all_of_the_configuration_is_refused(attribute):
+    wanted = config("<banner>x</banner>")
+    wanted.set(attribute, "replace")
+    with pytest.raises(RpcError) as caught:
+        edit(schema(), tree(), wanted)
+    assert caught.value.tag == "unknown-attribute"
 
 
 @pytest.mark.parametrize(

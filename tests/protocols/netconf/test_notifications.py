@@ -9,7 +9,7 @@ from quiver.domain import limits
 from quiver.domain.errors import NetconfError
 from quiver.protocols.netconf.access import Role
 from quiver.protocols.netconf.notifications import EventLog, utc_text
-from quiver.protocols.netconf.xml import NETMOD, NOTIFICATION, base
+from quiver.protocols.netconf.xml import BASE, NETMOD, NOTIFICATION, base
 from tests.protocols.netconf.ground import NET, START, Client, Site
 
 SUBSCRIBE = f'<create-subscription xmlns="{NOTIFICATION}">{{}}</create-subscription>'
@@ -144,6 +144,8 @@ def test_the_log_is_bounded_and_says_what_it_lost():
         (f"<stopTime>{at(11)}</stopTime>", "missing-element"),
         (f"<startTime>{at(5)}</startTime><stopTime>{at(4)}</stopTime>", "bad-element"),
         ("<other/>", "unknown-element"),
+        ("<stream>NETCONF</stream><stream>NETCONF</stream>", "bad-element"),
+        (f"<filter/><x:filter xmlns:x='{BASE}'/>", "bad-element"),
         ('<filter type="xpath" select="/"/>', "bad-attribute"),
     ],
 )

@@ -339,6 +339,8 @@ def test_get_schema_gives_the_text_of_each_module():
         ("<identifier>example-network</identifier><version>1999-01-01</version>", "invalid-value"),
         ("<identifier>example-network</identifier><format>yin</format>", "invalid-value"),
         ("", "missing-element"),
+        ("<identifier>example-network</identifier><identifier>example-labels</identifier>", "bad-element"),
+        ("<identifier>example-network</identifier><revision>2026-11-01</revision>", "unknown-element"),
     ):
         assert client.error(f"<get-schema {names}>{body}</get-schema>")[0] == tag
 

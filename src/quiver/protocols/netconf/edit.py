@@ -39,6 +39,10 @@ def edit(schema: Schema, tree: Branch, config: Element, default: Operation = Ope
     Raises:
         RpcError: an element, attribute or value is wrong, or something is there that must not be, or is not there.
     """
+    for attribute in config.keys():  # noqa: SIM118  # an element is no mapping
+        # An operation here would be meant for all of the datastore, as default-operation is.
+        message = "config has no attributes; default-operation stands beside it"
+        refuse_attribute(Tag.UNKNOWN_ATTRIBUTE, message, (), local_of(str(attribute)), config)
     start = Branch(schema.root, {}) if default is Operation.REPLACE else tree
     made = _Editor(schema).children(start, config, default, ())
     return tree if made is start and start is tree else made

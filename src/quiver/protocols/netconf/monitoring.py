@@ -10,6 +10,7 @@ from quiver.protocols.netconf.errors import RpcError, Tag
 from quiver.protocols.netconf.locks import Locks, Target
 from quiver.protocols.netconf.modules import Module, ModuleName
 from quiver.protocols.netconf.notifications import utc_text
+from quiver.protocols.netconf.rpc import Parameters
 from quiver.protocols.netconf.xml import LIBRARY, MONITORING, Element, add, child, element, qualified, text_of
 
 __all__ = ["MODULES", "Counters", "SessionFacts", "get_schema", "library", "modules_state", "netconf_state"]
@@ -184,15 +185,13 @@ def get_schema(request: Element, modules: Iterable[Module]) -> Element:
     """The text of a module (RFC 6022 section 3.1).
 
     Raises:
-        RpcError: invalid-value where there is no such schema; operation-failed with data-not-unique where there are several.
+        RpcError: a parameter is missing, unknown or doubled; invalid-value where there is no such schema; operation-failed
+            with data-not-unique where there are several.
     """
-    given = {part.tag: text_of(part).strip() for part in request}
-    name = given.get(qualified(MONITORING, "identifier"))
-    if name is None:
-        info = (("bad-element", "identifier"),)
-        raise RpcError(Tag.MISSING_ELEMENT, "get-schema needs an identifier", info=info)
-    version = given.get(qualified(MONITORING, "version"))
-    form = given.get(qualified(MONITORING, "format"), "yang").rpartition(":")[2]
+    parameters = Parameters(request, "identifier", "version", "format")
+    name = text_of(parameters.need("identifier")).strip()
+    version = parameters.text("version")
+    form = (parameters.text("format") or "yang").rpartition(":")[2]
     found = [module for module in modules if module.name == name and version in (None, "", module.revision)]
     if not found or form != "yang":
         raise RpcError(Tag.INVALID_VALUE, "there is no such schema")

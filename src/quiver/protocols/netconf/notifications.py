@@ -24,6 +24,7 @@ from quiver.protocols.netconf.xml import (
     child,
     element,
     enclose,
+    local_of,
     parse,
     qualified,
     text_of,
@@ -166,15 +167,18 @@ def read_subscription(request: Element, log: EventLog, now: datetime) -> Subscri
     """What a create-subscription asks for (RFC 5277 section 2.1.1).
 
     Raises:
-        RpcError: the stream is unknown, a time is none, in the wrong order, or in the future where it must not be.
+        RpcError: a parameter is unknown or doubled, the stream is unknown, a time is none, in the wrong order, or in the future
+            where it must not be.
     """
-    given = {part.tag: part for part in request}
-    if base("filter") in given:  # some clients put it into NETCONF's own namespace
-        given[qualified(NOTIFICATION, "filter")] = given.pop(base("filter"))
     allowed = [qualified(NOTIFICATION, name) for name in ("stream", "filter", "startTime", "stopTime")]
-    for tag in given:
+    given: dict[str, Element] = {}
+    for part in request:
+        tag = allowed[1] if part.tag == base("filter") else part.tag  # some clients put it into NETCONF's own namespace
         if tag not in allowed:
-            raise _refused(Tag.UNKNOWN_ELEMENT, "no parameter of create-subscription", str(tag).rpartition("}")[2])
+            raise _refused(Tag.UNKNOWN_ELEMENT, "no parameter of create-subscription", local_of(tag))
+        if tag in given:
+            raise _refused(Tag.BAD_ELEMENT, "a parameter stands only once", local_of(tag))
+        given[tag] = part
     stream, selector, *_ = (given.get(tag) for tag in allowed)
     if stream is not None and text_of(stream).strip() != STREAM:
         raise _refused(Tag.INVALID_VALUE, f"the only stream is {STREAM}", "stream")
