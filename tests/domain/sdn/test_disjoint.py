@@ -3,13 +3,13 @@
 from itertools import pairwise
 
 from quiver.domain import limits
-from quiver.domain.events import CreditGained, LinkDown, LinkUp
+from quiver.domain.events import CreditGained, LinkDown, LinkUp, PadLow
 from quiver.domain.network import PathEntry
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.optimising import Plan
 from quiver.domain.sdn.records import What
 
-from .telling import Desk
+from .telling import LEVEL, Desk
 
 WAYS = [("a", "x"), ("d", "x"), ("a", "y"), ("d", "y"), ("a", "z"), ("d", "z"), ("a", "w"), ("d", "w")]
 TWO = Demand(name="v", source="a", destination="d", paths=2, rate=10)
@@ -94,6 +94,23 @@ def test_paths_change_places_where_only_that_serves_both() -> None:
     cut(desk, *sorted(relays(desk)[0]))
     run(desk, 15.0)
     assert set(relays(desk)) == (straight if now == crossed else crossed)
+    assert desk.core.snapshot().demands[0].up == 2
+
+
+def test_a_path_makes_room_for_another_at_once_though_it_moved_a_moment_ago_and_its_route_is_poor() -> None:
+    hops = [("a", "p"), ("p", "q"), ("d", "q"), ("a", "r"), ("r", "s"), ("d", "s"), ("p", "s")]
+    desk = Desk(hops)
+    desk.connect()
+    cut(desk, "p", "q")
+    cut(desk, "a", "r")
+    desk.core.operator.demand(TWO)
+    run(desk, 5.0)
+    assert desk.core.snapshot().demands[0].up == 1
+    desk.happen("p", PadLow(neighbour="s", own=10, level=LEVEL))
+    heal(desk, "p", "q")
+    heal(desk, "a", "r")
+    run(desk, 10.0)
+    assert set(relays(desk)) == {("p", "q"), ("r", "s")}
     assert desk.core.snapshot().demands[0].up == 2
 
 

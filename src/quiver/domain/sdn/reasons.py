@@ -53,9 +53,11 @@ class Reasons:
         if verdict.condition is Condition.BROKEN:
             return verdict
         dry = self._dry(path, entry, now)
-        if dry is not None or verdict.condition is not Condition.GOOD:
+        wanted = bool(path.target) and path.target != entry.nodes
+        makes_room = wanted and path.hurried and not verdict.urgent  # others wait for it, it for nothing
+        if dry is not None or (verdict.condition is not Condition.GOOD and not makes_room):
             return dry or verdict
-        if path.target and path.target != entry.nodes:
+        if wanted:
             return Verdict(Condition.POOR, ALLOCATION, urgent=path.hurried)
         path.target = ()
         return None

@@ -33,9 +33,10 @@ class Search:
     def route(self, path: Path, demand: Demand, verdict: Verdict, now: float) -> Nodes | None:
         """The best route for a path that has to move for a reason; None where there is none, or none that is better."""
         target = path.target
-        sound = bool(target) and self._core.topology.route(target).meets(Need.SOUND) and allowed(target, demand)
-        if sound and self.free(path, demand, target):
-            return target
+        if target and allowed(target, demand) and self.free(path, demand, target):
+            need = Need.ANY if path.hurried else Need.SOUND  # to make room may cost quality
+            if self._core.topology.route(target).meets(need):
+                return target
         if verdict.cause == ALLOCATION:
             return None
         if verdict.cause == DRY and not path.failed and path.current is not None:
