@@ -1,4 +1,15 @@
-"""How a network may be steered: three policies, side by side. The last one is what the controller does."""
+"""How a network may be steered: three policies, side by side.
+
+`KeyAware` and `KeyAwareGlobal` use the controller's own routing functions: `choose` on events, `allocate` for all, `worthwhile`
+and `MOVE_HOLD` against moves that gain too little. What they do with the answers is simpler and stricter than `domain/sdn`:
+
+* they refuse: a new demand without room waits, or gets a part; the controller lays a path for every demand that has any route,
+  and classes and the agents' division of pad decide who gets what;
+* they move whatever lies on a hop where more is placed than comes, at once; the controller moves on faults, low pad and lost
+  credit, and otherwise only by an allocation;
+* they allocate at every event that leaves somebody short; the controller each `ALLOCATION_INTERVAL`, for demands with a rate;
+* they know rates and pads exactly and act in no time; the controller measures them, and damps what comes and goes.
+"""
 
 from collections.abc import Sequence
 from typing import Final, Protocol

@@ -36,6 +36,12 @@ def test_a_detour_is_taken_before_the_last_of_a_scarce_hop_is_used_up():
     assert way(ring().place(["a", "b"], 980), "a", "c", 10) == ["aedc"]
 
 
+def test_a_demand_without_a_rate_goes_where_key_is_and_the_short_way_while_there_is_plenty():
+    assert way(ring(ab=100, bc=100, cd=10**6, de=10**6, ea=10**6), "a", "c", 0) == ["aedc"]
+    assert way(ring(ab=10**6, bc=10**6, cd=10**7, de=10**7, ea=10**7), "a", "c", 0) == ["abc"]
+    assert way(ring(ab=400, bc=400, cd=4000, de=4000, ea=4000), "a", "c", 0) == ["aedc"]
+
+
 def test_what_one_direction_uses_is_missing_in_the_other():
     used = ring().place(["b", "a"], 995)
     assert used.left(["a", "b"]) == used.left(["b", "a"]) == 5

@@ -21,7 +21,7 @@ from quiver.domain.routing.shortest import cheapest
 
 __all__ = ["Route", "choose"]
 
-_HOP: Final = 0.05  # price of a hop where there is plenty, beside the share of 0 to 1 that a demand takes
+_HOP: Final = 0.05  # price of a hop where there is plenty, beside the share of what is left that a demand takes
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,8 @@ def choose(
         graph: the network; what the demand itself holds already must have been released.
         source: where the routes begin.
         destination: another node.
-        rate: bit/s of each hop that the demand is to have; 0 asks for the routes with the most key, be it none at all.
+        rate: bit/s of each hop that the demand is to have; 0 takes what there is, be it none at all, and is priced as
+            `limits.NOMINAL_RATE`: a hop with less left than that costs more than several with plenty.
         hops: most of one route. For several disjoint routes finding out whether they exist under this limit is NP-hard (A. Itai,
             Y. Perl, Y. Shiloach, 1982): the cheapest set is tried, then the one with the fewest hops in all.
         excluded: nodes that no route may pass.
@@ -89,8 +90,7 @@ def _prices(graph: Graph, rate: int, *, stored: bool) -> list[float]:
     """By arc; infinite where the arc is closed or too little is available."""
     available = _available(graph, stored=stored)
     usable = np.repeat(graph.open_hops, 2) & ((available >= rate) | (rate == 0))
-    asked = max(rate, 1)
-    share = asked / np.maximum(available, asked)
+    share = (rate or limits.NOMINAL_RATE) / np.maximum(available, 1)
     prices: list[float] = np.where(usable, _HOP + share, inf).tolist()
     return prices
 
