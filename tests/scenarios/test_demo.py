@@ -85,6 +85,7 @@ def test_latencies_and_rate_are_told(demo: Run):
 @pytest.mark.parametrize(("fault", "what"), [("reroute", "cut_link"), ("node_loss", "node")])
 def test_no_sae_notices_a_cut_or_a_dead_relay_with_or_without_a_buffer(demo: Run, fault: str, what: str):
     told = demo.told[fault]
+    assert told["goal_seconds"] == {"reroute": 1.0, "node_loss": 3.0}[fault]  # beside the time, which no test judges
     for move in (told, told["unbuffered"]):
         assert not passes(move["to"], told[what])
         assert passes(move["from"], told[what])
