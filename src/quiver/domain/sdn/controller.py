@@ -42,6 +42,7 @@ from quiver.domain.sdn.optimising import Optimiser, Plan, Work
 from quiver.domain.sdn.orders import Edit, Failure, Order, Stamp
 from quiver.domain.sdn.provisioning import Provisioning
 from quiver.domain.sdn.records import Change, Fact
+from quiver.domain.sdn.scrutiny import scrutinise
 from quiver.domain.sdn.sessions import Stage
 from quiver.domain.sdn.steering import Steering
 
@@ -119,33 +120,15 @@ class Controller:
             session.want_read(now, limits.POLL_INTERVAL if fault else limits.READ_PAUSE)
             return
         core.leader.shown(node, report.term, now)
-        self._compare(node, report, now)
+        scrutinise(core, report, now)
+        for path in report.paths:
+            self._steering.touch(path.key)
         known = core.ready(node)
         if session.reported(report, now):  # now it may also be clear which entries of others are orphans
             self._provisioning.touch((node,) if known else core.sessions)
         self._applications.watch(node, now)
         self._serve(self._applications.reported(node, now))
         core.stale = True
-
-    def _compare(self, node: str, report: NodeReport, now: float) -> None:
-        """Hold an agent's word against what is known otherwise."""
-        core = self._core
-        term = max(core.leader.term, report.term if report.term <= core.leader.term + limits.AHEAD else 0)
-        for mark in report.marks:
-            if not core.memory.seen(mark.virtual_link, mark.path, mark.version, term):
-                core.distrust(node, "its report names a version far above all others")
-        if core.leader.phase is Phase.GATHERING and not core.memory.covers(report):
-            core.leader.outdated()
-        for path in report.paths:
-            version = core.versions.get(path.key)
-            if version is not None and path.digest != version.entry.digest:
-                core.distrust(node, "it holds another entry under the key of a path")
-            self._steering.touch(path.key)
-        link = core.topology.usurped(node, now)
-        if link:
-            core.distrust(node, f"it names link {link} of two other nodes as its own")
-        view = core.knowledge.view(node)
-        view.accused = view.accused if view.distrust else ""
 
     def happened(self, node: str, run: str, event: NumberedEvent) -> None:
         """An agent's event has come over its session."""

@@ -1,0 +1,28 @@
+"""Scrutiny: an agent's report, held against what is known otherwise. Who contradicts it is distrusted, and gone round."""
+
+from quiver.domain import limits
+from quiver.domain.report import NodeReport
+from quiver.domain.sdn.core import Core
+from quiver.domain.sdn.leadership import Phase
+
+__all__ = ["scrutinise"]
+
+
+def scrutinise(core: Core, report: NodeReport, now: float) -> None:
+    """Compare a report that was taken up with other agents' words and with the controller's own records."""
+    node = report.node
+    term = max(core.leader.term, report.term if report.term <= core.leader.term + limits.AHEAD else 0)
+    for mark in report.marks:
+        if not core.memory.seen(mark.virtual_link, mark.path, mark.version, term):
+            core.distrust(node, "its report names a version far above all others")
+    if core.leader.phase is Phase.GATHERING and not core.memory.covers(report):
+        core.leader.outdated()
+    for path in report.paths:
+        version = core.versions.get(path.key)
+        if version is not None and path.digest != version.entry.digest:
+            core.distrust(node, "it holds another entry under the key of a path")
+    link = core.topology.usurped(node, now)
+    if link:
+        core.distrust(node, f"it names link {link} of two other nodes as its own")
+    view = core.knowledge.view(node)
+    view.accused = view.accused if view.distrust else ""
