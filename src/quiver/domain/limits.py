@@ -159,7 +159,9 @@ MARKS_KEPT: Final = 131_072  # version numbers of paths that are gone; their sou
 NAME_LENGTH: Final = 128  # characters of the name of a virtual link, a node or a link
 ON_THE_FLY: Final = 4096  # virtual links that agents' events have asked for
 ON_THE_FLY_PER_NODE: Final = 64  # of them from one node, so that none fills the table alone
-APPLICATIONS_WAITING: Final = 32  # pairs of one node that wait for the reports of their ends; so none keeps others from it
+APPLICATIONS_WAITING: Final = (
+    32  # pairs of one node that wait for the reports of their ends; so none keeps others from it
+)
 ON_THE_FLY_DEPTH: Final = 64 * KIB  # bytes; some 1,300 keys of 256 bits, one at a time
 ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
 AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie

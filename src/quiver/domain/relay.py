@@ -117,7 +117,9 @@ class Relay:
         """Bytes below the highest seen that may still be announced: they need pad too."""
         if not self.sequences:
             return 0
-        base = max(self._route.settled, self._closed, min((r.start for r in self.sequences.values()), default=self._top))
+        base = max(
+            self._route.settled, self._closed, min((r.start for r in self.sequences.values()), default=self._top)
+        )
         seen = sum(r.length for r in self.sequences.values() if r.start >= base)
         return max(0, self._top - base - seen)
 
