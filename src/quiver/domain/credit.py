@@ -53,11 +53,17 @@ class Promises:
     def __init__(self) -> None:
         self._told: list[tuple[int, float]] = []  # limits falling, times rising
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is none, as far as was noticed."""
+        return not self._told
+
     def tell(self, limit: int, now: float) -> None:
         """A limit is told now."""
         while self._told and self._told[-1][0] <= limit:
             self._told.pop()
-        self._told.append((limit, now + limits.CREDIT_HONOURED))
+        if limit:
+            self._told.append((limit, now + limits.CREDIT_HONOURED))
 
     def highest(self, now: float) -> int:
         """The highest limit that is still to be honoured; 0 where there is none."""

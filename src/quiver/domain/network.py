@@ -145,19 +145,21 @@ class Network(msgspec.Struct, frozen=True):
     wait: float = limits.DELIVERY_WAIT
 
     def __post_init__(self) -> None:
-        versions: dict[tuple[str, int], set[int]] = {}
+        versions: dict[tuple[str, int], list[int]] = {}
         neighbours = {link.neighbour for link in self.links}
         for entry in self.paths:
-            if self.node not in entry.nodes:
+            nodes = entry.nodes
+            if self.node not in nodes:
                 raise ConfigurationError(f"path {entry.key}: does not pass {self.node}")
-            place = entry.nodes.index(self.node)
-            for other in entry.nodes[max(0, place - 1) : place] + entry.nodes[place + 1 : place + 2]:
-                if other not in neighbours:
+            place = nodes.index(self.node)
+            before, after = nodes[place - 1] if place else None, nodes[place + 1] if place + 1 < len(nodes) else None
+            for other in (before, after):
+                if other is not None and other not in neighbours:
                     raise ConfigurationError(f"path {entry.key}: no link from {self.node} to {other}")
-            known = versions.setdefault((entry.virtual_link, entry.path), set())
+            known = versions.setdefault((entry.virtual_link, entry.path), [])
             if entry.version in known:
                 raise ConfigurationError(f"path {entry.key}: named twice")
-            known.add(entry.version)
+            known.append(entry.version)
             if len(known) > limits.VERSIONS_PER_PATH:
                 raise ConfigurationError(f"path {entry.key}: a node keeps at most two versions of a path")
 

@@ -276,12 +276,12 @@ class Paths:
         for key, destination in self.destinations.items():
             if key not in self._retired:
                 limit = destination.limit()
-                if repeat or self._matters(key, limit, destination.seen[1]):
+                if repeat or self._matters(destination, limit):
                     self._tell(destination.entry, limit)
         for key, relay in self.relays.items():
             if key not in self._retired:
                 limit = relay.limit(fair.get(key, 0), extra.get(key, 0))
-                if repeat or self._matters(key, limit, relay.seen[1]):
+                if repeat or self._matters(relay, limit):
                     self._tell(relay.entry, limit)
                     relay.promise(limit)
 
@@ -305,9 +305,10 @@ class Paths:
         for source in self.sources.values():
             after = source.entry.after(self._context.node)
             claims.setdefault(after, []).append(source.claim(self._missing(source)))
-        for relay in self.relays.values():
+        busy = {key: relay for key, relay in self.relays.items() if not relay.idle}
+        for relay in busy.values():
             claims.setdefault(relay.after, []).append(relay.claim())
-        bound = {key: relay.set_aside for key, relay in self.relays.items()}
+        bound = {key: relay.set_aside for key, relay in busy.items()}
         fair: dict[str, int] = {}
         extra: dict[str, int] = {}
         for neighbour, pads in self._context.pads.items():
@@ -340,15 +341,18 @@ class Paths:
             event = PadLow if gauge.low else PadHigh
             self._context.journal.events.note(event(neighbour=neighbour, own=own, level=level))
 
-    def _matters(self, key: str, limit: int, top: int) -> bool:
+    def _matters(self, role: Relay | Destination, limit: int) -> bool:
         """Whether a limit is worth a message before the next repeat: it ends or begins credit, or changes a good part of it.
 
         Each message makes the nodes before send one as well: what only creeps, as other paths' promises end, can wait.
         """
-        told = self._granted.get(key)
+        told = self._granted.get(role.entry.key)
+        if told == limit:
+            return False
+        _, top = role.seen
         if told is None or (told > top) != (limit > top):
             return True
-        return told != limit and limits.CREDIT_STEPS * abs(limit - told) >= min(limit, told) - top
+        return limits.CREDIT_STEPS * abs(limit - told) >= min(limit, told) - top
 
     def _tell(self, entry: PathEntry, limit: int) -> None:
         self._counter += 1

@@ -81,6 +81,11 @@ class Relay:
             return 0
         return held.limit if context.met(self.after) and context.met(self.entry.destination) else 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether it neither needs pad nor binds any: most entries of a large network's relay, most of the time."""
+        return not self.sequences and self._promises.empty and not self._allowed()
+
     def claim(self) -> Claim:
         """What this path could use of the pad towards the next node, what is set aside for it included."""
         active = self._busy_until > self._context.clock.now()
@@ -101,7 +106,7 @@ class Relay:
         """
         allowed = self._allowed()
         if not allowed:
-            return 0  # most entries of a large network's relay, most of the time
+            return 0
         now = self._context.clock.now()
         own = min(self.set_aside + extra, fair) - self._unseen()
         own = min(
