@@ -144,6 +144,7 @@ def test_while_nothing_happens_a_comment_keeps_the_connection(
             async for line in answer.content:
                 if line == b": still here\n":
                     return
+            pytest.fail("the stream ended without a comment")
 
     scene(lab, tmp_path, main)
 

@@ -52,8 +52,10 @@ def test_the_python_example_edits_reads_and_subscribes(node: Managed) -> None:
 
 
 def test_the_pki_profiles_of_the_page_exist() -> None:
-    for name in re.findall(r"--profile (\S+)|profile\s+`([a-z-]+)`", PAGE):
-        profile_named("".join(name))
+    named = re.findall(r"--profile (\S+)|profile\s+`([a-z-]+)`", PAGE)
+    assert named, "the page says which"
+    for name in named:
+        assert profile_named("".join(name))
 
 
 @pytest.mark.system

@@ -50,7 +50,6 @@ class Paths:
         self._divided_for = -1  # the journal's changes then
         self._stirred = True
         self._urgent = False
-        self._heard: Final[dict[str, int]] = {}  # version → the limit that the node after this one told last
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
         self._gauges: Final[dict[str, Gauge]] = {}  # neighbour → whether own pad is low
@@ -159,7 +158,6 @@ class Paths:
             self.relays[key].burn_all("retired")
         for roles in (self.sources, self.relays, self.destinations):
             roles.pop(key, None)
-        self._heard.pop(key, None)
         versions = self._versions.get(path := _path_of(self._context.entries[key]), {})
         if versions.pop(key, None) is not None and not versions:
             del self._versions[path]
@@ -288,11 +286,10 @@ class Paths:
     def credit(self, run: str, item: Credit) -> None:
         """The node after this one grants credit to a version that has its source here, or passes."""
         role = self.sources.get(item.key) or self.relays[item.key]
+        held = role.held
         if role.grant(run, item):
             self.stir()
-        if self._heard.get(item.key) != item.limit:
-            self._heard[item.key] = item.limit
-            self._stirred = True
+        self._stirred = self._stirred or role.held != held
 
     def _divide(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Each path's fair share of the pad towards its next node, and what it may have beyond what is set aside for it.

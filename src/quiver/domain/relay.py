@@ -74,6 +74,11 @@ class Relay:
             self._held = Held(run, credit.counter, credit.limit, until)
         return bool(before) != bool(self._allowed())
 
+    @property
+    def held(self) -> int:
+        """The limit that the next node has told last; 0 before any."""
+        return self._held.limit if self._held is not None else 0
+
     def _allowed(self) -> int:
         """The limit that is held; 0 while the next node or the destination is not reached: then the path is not whole."""
         context, held = self._context, self._held

@@ -131,6 +131,11 @@ class Source:
         """Bytes that new sequences may take now; 0 says that the path is not whole, or dry."""
         return self.standing.credit(self._route.next_start)
 
+    @property
+    def held(self) -> int:
+        """The limit that the next node has told last; 0 before any."""
+        return self.standing.held
+
     def grant(self, run: str, credit: Credit) -> bool:
         """Credit has come from the next node. Nobody has to hear of it from here."""
         self.standing.grant(run, credit)

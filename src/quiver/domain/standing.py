@@ -46,6 +46,11 @@ class Standing:
             self._held = Held(run, credit.counter, credit.limit, until)
 
     @property
+    def held(self) -> int:
+        """The limit that the next node has told last; 0 before any."""
+        return self._held.limit if self._held is not None else 0
+
+    @property
     def whole(self) -> bool:
         """Whether credit is held that was neither withdrawn nor has expired, and both ends are reached."""
         held, context = self._held, self._context

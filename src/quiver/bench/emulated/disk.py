@@ -3,6 +3,7 @@
 So commits go no further than to the system's memory, and take as long as a disk of the node's own would. Nothing has to survive.
 """
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from quiver.store.sqlite import SqliteDatabase
 __all__ = ["FLUSH", "OwnConfiguration", "OwnKeys"]
 
 FLUSH: Final = 0.001  # seconds that a commit takes at least; what drives of data centres need for one flush
-_NO_FLUSH: Final = "PRAGMA synchronous = OFF"
 
 
 class OwnKeys(SqliteDatabase):
@@ -27,8 +27,7 @@ class OwnKeys(SqliteDatabase):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        assert self._connection is not None
-        self._connection.execute(_NO_FLUSH)
+        _unflushed(self._connection)
 
     def commit(self, writes: Sequence[Write], audit: Sequence[AuditLine]) -> int:
         """As `KeyDatabase.commit`; called in a worker thread."""
@@ -46,10 +45,15 @@ class OwnConfiguration(ConfigurationDatabase):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        assert self._connection is not None
-        self._connection.execute(_NO_FLUSH)
+        _unflushed(self._connection)
 
     def commit(self, entries: Sequence[Entry], author: Author, *, fallback: Sequence[Entry] = ()) -> None:
         """As `ConfigurationDatabase.commit`; called in a worker thread."""
         super().commit(entries, author, fallback=fallback)
         time.sleep(FLUSH)
+
+
+def _unflushed(connection: sqlite3.Connection | None) -> None:
+    """Commits of this connection do not wait for the disk."""
+    assert connection is not None
+    connection.execute("PRAGMA synchronous = OFF")
