@@ -128,12 +128,12 @@ class Collector:
     def _wants(self, now: float) -> bool:
         if not self.link.collect or self._getting or now < self._pause_until:
             return False
-        if not self._context.met(self.link.neighbour) or not self._context.link_up(self.link.id):
-            return False
         pads = self._context.pads[self.link.neighbour]
-        under_way = pads.announced(self.link.id)
-        full = len(pads.segments) >= limits.SEGMENTS_PER_LINK or under_way >= limits.HANDOVERS_OPEN
-        return not full and pads.level(self.link.id) + limits.SEGMENT_MIN <= self.link.level
+        if pads.level(self.link.id) + limits.SEGMENT_MIN > self.link.level:  # first what is so most of the time
+            return False
+        if len(pads.segments) >= limits.SEGMENTS_PER_LINK or pads.announced(self.link.id) >= limits.HANDOVERS_OPEN:
+            return False
+        return self._context.met(self.link.neighbour) and self._context.link_up(self.link.id)
 
     def got(self, keys: Sequence[QkdKey]) -> None:
         """The device has answered *Get key*; no key is a refusal; fewer than asked for, or none fresh: it is dry."""

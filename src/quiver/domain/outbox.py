@@ -83,22 +83,32 @@ class Outbox:
 
     def post(self, peer: str, name: str, item: Item, on_answer: OnAnswer) -> None:
         """Send `item` until it is answered; `name` replaces an earlier item of that name and kind."""
-        self._waiting.setdefault((peer, item.kind), {})[name] = _Entry(item, on_answer, name)
+        self._wait((peer, item.kind), _Entry(item, on_answer, name))
 
     def tell(self, peer: str, name: str, item: Item) -> None:
         """Send `item` once."""
-        self._waiting.setdefault((peer, item.kind), {})[name] = _Entry(item, None, name)
+        self._wait((peer, item.kind), _Entry(item, None, name))
+
+    def _wait(self, channel: tuple[str, str], entry: _Entry) -> None:
+        self._waiting.setdefault(channel, {})[entry.name] = entry
+
+    def _drop(self, channel: tuple[str, str], name: str) -> None:
+        """Forget an item; where it was the last, its channel too: both are looked through in each turn."""
+        entries = self._waiting.get(channel, {})
+        entries.pop(name, None)
+        if not entries:
+            self._waiting.pop(channel, None)
 
     def cancel(self, peer: str, kind: str, name: str) -> None:
         """Send it no more; an answer that still comes is not heard."""
-        self._waiting.get((peer, kind), {}).pop(name, None)
+        self._drop((peer, kind), name)
 
     def messages(self) -> list[Message]:
         """The messages to send now. Called after what they say is durable."""
         now = self._clock.now()
         made = []
         for channel, entries in self._waiting.items():
-            if not entries or not self._open(channel):
+            if not self._open(channel):
                 continue
             chosen = list(_first(entry for entry in entries.values() if entry.due <= now))
             if chosen:
@@ -127,7 +137,7 @@ class Outbox:
         moments = [
             entry.due
             for channel, entries in self._waiting.items()
-            if entries and self._open(channel)
+            if self._open(channel)
             for entry in entries.values()
         ]
         return min(moments, default=None)
@@ -138,17 +148,15 @@ class Outbox:
         if len(answers) != len(entries):
             self._again(entries)
             return
-        waiting = self._waiting.get(channel, {})
         for entry, answer in zip(entries, answers, strict=True):
             entry.flying = False
-            if waiting.get(entry.name) is not entry:
+            if self._waiting.get(channel, {}).get(entry.name) is not entry:
                 continue  # cancelled or replaced meanwhile
             if answer.outcome is Outcome.MEET_FIRST or entry.awaits_path(answer):
                 self._too_early(entry)  # as a rule the other side's half of a meeting, or of a path, is only under way
-            elif entry.on_answer is None:
-                del waiting[entry.name]
-            else:
-                del waiting[entry.name]
+                continue
+            self._drop(channel, entry.name)
+            if entry.on_answer is not None:
                 entry.on_answer(answer)
 
     def _too_early(self, entry: _Entry) -> None:
@@ -158,23 +166,20 @@ class Outbox:
     def failed(self, ticket: int) -> None:
         """No answer came; what must arrive is sent again later."""
         channel, entries = self._land(ticket)
-        waiting = self._waiting.get(channel, {})
         for entry in entries:
-            if entry.on_answer is None and waiting.get(entry.name) is entry:
-                del waiting[entry.name]
+            if entry.on_answer is None and self._waiting.get(channel, {}).get(entry.name) is entry:
+                self._drop(channel, entry.name)
         self._again(entries)
 
     def forget(self, peer: str) -> None:
         """Drop everything for a node, as after its database was lost."""
-        for channel, entries in self._waiting.items():
-            if channel[0] == peer and channel[1] not in MEETING:
-                entries.clear()
+        for channel in [channel for channel in self._waiting if channel[0] == peer and channel[1] not in MEETING]:
+            del self._waiting[channel]
 
     def forget_links(self, peer: str) -> None:
         """Drop what concerns the links to a node: there is none any more."""
-        for (receiver, kind), entries in self._waiting.items():
-            if receiver == peer and kind in ALONG:
-                entries.clear()
+        for channel in [channel for channel in self._waiting if channel[0] == peer and channel[1] in ALONG]:
+            del self._waiting[channel]
 
     def hasten(self, peer: str) -> None:
         """Send what waits for a node at once: it has just been met, or is heard along a link again."""
