@@ -19,6 +19,7 @@ from quiver.agent.management_running import Running
 from quiver.agent.management_sessions import Caller, Sessions, moment
 from quiver.agent.management_state import OperationalState
 from quiver.agent.management_term import LASTING, WRITES, FencedDatastores
+from quiver.agent.surroundings import SystemClock
 from quiver.domain import limits
 from quiver.domain.errors import LimitError, StorageError
 from quiver.domain.events import NumberedEvent
@@ -92,7 +93,7 @@ class ManagementPlane:
         models: Mapping[str, str] | None = None,
     ) -> None:
         self._engine: Final = engine
-        self._state: Final = OperationalState(engine, models or {})
+        self._state: Final = OperationalState(engine, models or {}, SystemClock())
         self._running: Final = running
         self._users: Final[dict[str, UserTable]] = {}
         self._keys: Final[dict[str, frozenset[bytes]]] = {}

@@ -135,10 +135,7 @@ class Outbox:
     def due(self) -> float | None:
         """When the next message is due; None where nothing waits that could leave by itself."""
         moments = [
-            entry.due
-            for channel, entries in self._waiting.items()
-            if self._open(channel)
-            for entry in entries.values()
+            entry.due for channel, entries in self._waiting.items() if self._open(channel) for entry in entries.values()
         ]
         return min(moments, default=None)
 

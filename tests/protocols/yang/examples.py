@@ -127,6 +127,5 @@ def views(draw: st.DrawFn) -> tuple[NodeReport, NodeFacts]:
     homes = report.homes | {
         sae: draw(st.sampled_from([report.node, *neighbours])) for pair in report.pairs for sae in pair
     }
-    rates = {link.id: draw(st.floats(0, 1e11)) for link in report.links[::2]}
-    facts = NodeFacts(paths=paths, rates=rates, models={link.id: "vendor/device" for link in report.links}, version="1")
+    facts = NodeFacts(paths=paths, models={link.id: "vendor/device" for link in report.links}, version="1")
     return msgspec.structs.replace(report, homes=homes), facts

@@ -27,7 +27,9 @@ ENTRY = PathEntry("a to c", 1, 3, ("a", "b", "c"), 8192, 2048, 2)
 REPORT = NodeReport(
     node="b",
     run="0123456789abcdef" * 2,
-    links=(LinkReport(id="a-b", neighbour="a", state=LinkState.UP, qber=0.0215, alarmed=True, collected=4096),),
+    links=(
+        LinkReport(id="a-b", neighbour="a", state=LinkState.UP, qber=0.0215, alarmed=True, collected=4096, rate=5000),
+    ),
     paths=(PathReport(key=ENTRY.key, digest=ENTRY.digest, role=PathRole.RELAY, open=2),),
     configured=(ENTRY,),
     marks=(PathMark(virtual_link="a to c", path=1, version=3),),

@@ -23,14 +23,12 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         paths: the path versions in force at the node, those of its file included: `Network.paths`.
-        rates: QKD link → bits of key per second, measured; a link without one is shown without.
         models: QKD link → vendor and device at this end.
         version: of the software.
         location: the secured place where the node stands.
     """
 
     paths: Sequence[PathEntry] = ()
-    rates: Mapping[str, float] = {}
     models: Mapping[str, str] = {}
     version: str = ""
     location: str = ""
@@ -118,7 +116,7 @@ def _end(link: Element, name: str, node: str, interface: int | None = None) -> N
 
 
 def _physical(links: Element, report: NodeReport, link: LinkReport, pad: PadReport | None, facts: NodeFacts) -> None:
-    rate = facts.rates.get(link.id)
+    rate = link.rate
     element = child(links, "qkd_link")
     child(element, "qkdl_id", link_uuid(link.id))
     identity(element, "qkdl_status", _physical_status(link, pad, rate))
@@ -131,14 +129,14 @@ def _physical(links: Element, report: NodeReport, link: LinkReport, pad: PadRepo
     if expected is not None:
         child(performance, "expected_consumption", str(min(expected, RATE_MAX)))
     if rate is not None:
-        child(performance, "skr", str(min(int(rate), RATE_MAX)))
+        child(performance, "skr", str(min(rate, RATE_MAX)))
         if expected is not None:
-            child(performance, "eskr", str(min(max(int(rate) - expected, 0), RATE_MAX)))
+            child(performance, "eskr", str(min(max(rate - expected, 0), RATE_MAX)))
     if link.qber is not None:
         measured_qber(performance, link.qber)
 
 
-def _physical_status(link: LinkReport, pad: PadReport | None, rate: float | None) -> str:
+def _physical_status(link: LinkReport, pad: PadReport | None, rate: int | None) -> str:
     """ACTIVE while keys are made, PASSIVE while stored pad is left, PENDING before anything was heard, OFF otherwise."""
     making = link.device is DeviceState.READY or (link.device is DeviceState.DRY and bool(rate))
     if making and link.state is LinkState.UP:

@@ -65,6 +65,7 @@ _LINK: Final = Row(
     qber=RATIO,
     alarmed=FLAG,
     collected=BYTES,
+    rate=COUNT,
     refusals=COUNT,
 )
 _PAD: Final = Row("pad", neighbour=NAME, own=BYTES, theirs=BYTES, level=BYTES, allocated=BYTES, accepted=BYTES)
