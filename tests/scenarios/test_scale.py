@@ -17,9 +17,9 @@ from tests.chaos import checks
 
 pytestmark = pytest.mark.system
 
-NETWORK = "mesh-24"
-DEMANDS = 8
-LEAST = 5  # reroutes
+NETWORK = "backbone-145+12"
+DEMANDS = 30
+LEAST = 10  # reroutes
 SEED = 1
 PATIENCE = 60.0  # seconds until old versions are gone everywhere
 LOOK = 0.5

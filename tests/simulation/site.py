@@ -44,6 +44,7 @@ class Site:
         self.crash_at: Callable[[Transaction | None], Where] | None = None  # asked in each turn
         self._requests: list[OnReply] = []
         self._wake_at = float("inf")
+        self._stirred = False  # a turn is needed, whatever is due
         transport.sites[self.name] = self
 
     @property
@@ -85,7 +86,7 @@ class Site:
         if self.up and life == self.life:
             assert self.driver is not None
             event(self.driver)
-            self._wake(TURN)
+            self._stir()
 
     def hear(self, sender: str, header, items):
         """Header and answers to beats of links; None where the process is down."""
@@ -112,7 +113,7 @@ class Site:
         before = driver.node.ends.links.changes
         result = event(driver)
         if driver.node.ends.links.changes != before:
-            self._wake(TURN)
+            self._stir()
         return result
 
     def request(self, make: Callable[[Driver, OnReply], object], on_reply: OnReply) -> bool:
@@ -159,6 +160,10 @@ class Site:
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
+    def _stir(self) -> None:
+        self._stirred = True
+        self._wake(TURN)
+
     def _wake(self, delay: float) -> None:
         moment = self.world.now() + delay
         if moment >= self._wake_at:
@@ -168,12 +173,17 @@ class Site:
         def turn() -> None:
             if self.up and life == self.life and self._wake_at <= self.world.now():
                 self._wake_at = float("inf")
-                self._turn()
+                assert self.driver is not None
+                if self._stirred or not self.driver.beat():
+                    self._stirred = False
+                    self._turn()
+                if self.up and life == self.life and self.driver is not None:
+                    self._wake(max(0.0, min(self.driver.node.due, self.world.now() + 1.0) - self.world.now()) + 1e-6)
 
         self.world.after(delay, turn)
 
     def _turn(self) -> None:
-        driver, life = self.driver, self.life
+        driver = self.driver
         assert driver is not None
         transaction = driver.turn()
         where = self.crash_at(transaction) if self.crash_at is not None else None
@@ -193,8 +203,6 @@ class Site:
                 self.crash()
                 return
             effect()
-        if self.up and life == self.life:
-            self._wake(max(0.0, min(driver.node.due, self.world.now() + 1.0) - self.world.now()) + 1e-6)
 
     def _commit(self, driver: Driver, transaction: Transaction) -> bool:
         """Make a turn durable; where that fails the node is thrown away and whoever waits is refused, as the engine does."""

@@ -15,11 +15,13 @@ from quiver.agent.surroundings import Peers
 from quiver.domain.errors import RemoteError
 from quiver.domain.events import LinkDown, NumberedEvent
 from quiver.domain.journal import Alarm
-from quiver.domain.messages import Answer, Header, LinkBeat, Outcome
+from quiver.domain.messages import Answer, Credit, Floor, Header, Heartbeat, LinkBeat, Outcome
 from quiver.domain.outbox import Message
 from quiver.net.log import place_of
 
 __all__ = ["Effects", "Hear", "Put"]
+
+NEWS: Final = (LinkBeat.kind, Credit.kind, Floor.kind, Heartbeat.kind)  # said once; to the answer nobody listens
 
 _log = structlog.get_logger("quiver.agent.engine")
 
@@ -37,7 +39,7 @@ class Effects:
         peers: towards other nodes.
         devices: calls of its devices.
         put: tells the engine what has happened.
-        watch: likewise, for what needs a turn only where it changes the state of a link.
+        watch: likewise, for what needs a turn only where it changes the state of a link or lets a message leave.
 
     Attributes:
         alarms: name → times raised.
@@ -101,13 +103,13 @@ class Effects:
             self._answered(message, header, answers, life)
 
     def _answered(self, message: Message, header: Header, answers: list[Answer], life: int) -> None:
-        """Another node has answered; to a beat as a rule only that it is there, which needs no turn."""
+        """Another node has answered; that it has heard some news needs no turn."""
 
         def event(driver: Driver) -> None:
             driver.answered(message, header, answers)
 
-        plain = message.kind == LinkBeat.kind and all(answer.outcome is Outcome.DONE for answer in answers)
-        (self._watch if plain else self._put)(event, life)
+        heard = message.kind in NEWS and all(answer.outcome is Outcome.DONE for answer in answers)
+        (self._watch if heard else self._put)(event, life)
 
     def _tell(self, run: str, event: NumberedEvent) -> None:
         facts = msgspec.to_builtins(event.body)

@@ -28,7 +28,7 @@ from quiver.domain.errors import (
     StorageError,
     UnavailableError,
 )
-from quiver.domain.messages import Answer, Header, Item, LinkBeat, Outcome
+from quiver.domain.messages import Answer, Header, Item, LinkBeat
 from quiver.domain.network import Network
 from quiver.domain.node import Node
 from quiver.domain.provision import Provision, compose
@@ -87,6 +87,7 @@ class Engine:
         self._life = 0
         self._inbox: list[Event] = []
         self._wake: Final = asyncio.Event()
+        self._stirred = False  # a turn is needed, whatever is due
         self._waiting: Final[set[asyncio.Future[object]]] = set()
         self._tracing: Final = _log.is_enabled_for(logging.DEBUG)
         self._changing: Final = asyncio.Lock()  # neither of two changes may be made from what the other replaces
@@ -222,19 +223,17 @@ class Engine:
         self._watch(lambda driver: heard.append(driver.hear(sender, header, items)), None)
         if not heard:
             raise StorageError("the key database of this KME cannot be used now")
-        if any(answer.outcome is Outcome.MEET_FIRST for answer in heard[0][1]):
-            self._wake.set()  # a meeting is due
         return heard[0]
 
     def _watch(self, event: Event, life: int | None) -> None:
-        """As `_put`, at once, for what is soft state of links: it needs a turn only where a link changes its state by it."""
+        """As `_put`, at once, for what is soft state: it needs a turn only where a link changes by it, or a message may leave."""
         if self._driver is None or life not in (self._life, None):
             return
-        links = self._driver.node.ends.links
-        before = links.changes
+        node = self._driver.node
+        before = node.ends.links.changes
         event(self._driver)
-        if links.changes != before:
-            self._wake.set()
+        if node.ends.links.changes != before or node.outbox.eager:
+            self._stir()
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:
         """New keys, as `SaeDesk.ask`.
@@ -287,7 +286,12 @@ class Engine:
         """Something has happened for the node of this life, None for the present one; for an older one it is too late."""
         if self._driver is not None and life in (self._life, None):
             self._inbox.append(event)
-            self._wake.set()
+            self._stir()
+
+    def _stir(self) -> None:
+        """Have a turn as soon as may be."""
+        self._stirred = True
+        self._wake.set()
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
@@ -345,6 +349,7 @@ class Engine:
         while True:
             events, self._inbox = self._inbox, []
             self._wake.clear()
+            self._stirred = False
             for event in events:
                 event(driver)
             transaction = driver.turn()
@@ -360,13 +365,17 @@ class Engine:
 
     async def _rest(self, driver: Driver) -> None:
         """Until something happens or is due. What has happened meanwhile still lets other tasks run first."""
-        if self._wake.is_set():
+        if self._stirred:
             await asyncio.sleep(0)
             return
-        seconds = max(_SHORTEST, driver.node.due - time.monotonic())
-        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
-        await self._wake.wait()
-        timer.cancel()
+        while not self._stirred:
+            seconds = max(_SHORTEST, driver.node.due - time.monotonic())
+            timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+            if not (self._stirred or driver.beat()):
+                return
+            self._wake.clear()
 
     def _lose(self, error: QuiverError) -> None:
         """The node is gone: whoever waits is refused, what still comes for it is not heard."""

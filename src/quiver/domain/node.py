@@ -120,6 +120,11 @@ class Node:
         return own
 
     @property
+    def now(self) -> float:
+        """Monotonic time of the node's clock."""
+        return self._clock.now()
+
+    @property
     def network(self) -> Network:
         """The configuration that holds now."""
         return self.context.network
@@ -233,6 +238,11 @@ class Node:
         """What to send now. Each message is given back to `answered` or `failed`."""
         return [*self.ends.links.beats(self.meeting.header_for), *self.outbox.messages()]
 
+    def beats(self) -> list[Message]:
+        """The beats of links to send now, after a look for silence; they say nothing that has to be durable, and need no step."""
+        self.ends.links.review()
+        return self.ends.links.beats(self.meeting.header_for)
+
     # --- time -----------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -248,11 +258,17 @@ class Node:
         self.paths.fill()
 
     @property
-    def due(self) -> float:
+    def step_due(self) -> float:
         """When `step` is to be called at the latest, even if nothing happens."""
-        moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline, self.ends.links.due]
+        moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline]
         moments += [collector.due for collector in self.ends.collectors.values()]
         return min(moment for moment in moments if moment is not None)
+
+    @property
+    def due(self) -> float:
+        """When `step`, or `beats`, is to be called at the latest, even if nothing happens."""
+        beat = self.ends.links.due
+        return self.step_due if beat is None else min(beat, self.step_due)
 
     def contacts(self) -> set[str]:
         """All nodes with which this one exchanges messages."""

@@ -139,6 +139,12 @@ class Outbox:
         ]
         return min(moments, default=None)
 
+    @property
+    def eager(self) -> bool:
+        """Whether a message could leave now."""
+        due = self.due()
+        return due is not None and due <= self._clock.now()
+
     def answered(self, ticket: int, answers: Sequence[Answer]) -> None:
         """The other side has answered a message, one answer per item; too few or too many count as none."""
         channel, entries = self._land(ticket)
