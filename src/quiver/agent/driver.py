@@ -53,8 +53,10 @@ class Transaction(msgspec.Struct, frozen=True):
 
 
 class Driver:
-    """Drives one node; the caller makes sure that nothing is handed in between `turn` and `effects` but what needs no turn: beats
-    of links, their answers, and answers to news.
+    """Drives one node.
+
+    The caller makes sure that nothing is handed in between `turn` and `effects` but what needs no turn: beats of links, their
+    answers, and answers to news.
 
     Args:
         node: freshly made from the database.

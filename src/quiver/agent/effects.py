@@ -23,7 +23,7 @@ __all__ = ["Effects", "Hear", "Put"]
 
 NEWS: Final = (LinkBeat.kind, Credit.kind, Floor.kind, Heartbeat.kind)  # said once; to the answer nobody listens
 
-_log = structlog.get_logger("quiver.agent.engine")
+_log = structlog.get_logger("quiver.agent.effects")
 
 Hear = Callable[[str, NumberedEvent], None]
 """Takes the run of the node, which begins anew whenever the node does, and an event of it."""
