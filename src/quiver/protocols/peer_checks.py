@@ -112,24 +112,21 @@ def check_struct(place: str, struct: msgspec.Struct) -> None:
 
 
 def _check(name: str, value: object) -> None:
-    match value:
-        case bool() | None:
-            return
-        case int():
-            if not 0 <= value <= _LARGEST:
-                raise RequestError(f"{name} shall be 0 to {_LARGEST}")
-        case str():
-            _check_text(name, value)
-        case bytes():
-            if name in _BYTES and len(value) != _BYTES[name]:
-                raise RequestError(f"{name} shall have {_BYTES[name]} bytes")
-        case tuple() | list() | dict():
-            check_count(name, len(value), 0, limits.PEER_ENTRIES)
-            for entry in chain(value, value.values()) if isinstance(value, dict) else value:
-                _check(name, entry)
-        case msgspec.Struct():
-            for field in value.__struct_fields__:
-                _check(field, getattr(value, field))
+    if isinstance(value, str):  # most are
+        _check_text(name, value)
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            _check(field, getattr(value, field))
+    elif isinstance(value, int):
+        if not 0 <= value <= _LARGEST:
+            raise RequestError(f"{name} shall be 0 to {_LARGEST}")
+    elif isinstance(value, bytes):
+        if name in _BYTES and len(value) != _BYTES[name]:
+            raise RequestError(f"{name} shall have {_BYTES[name]} bytes")
+    elif isinstance(value, tuple | list | dict):
+        check_count(name, len(value), 0, limits.PEER_ENTRIES)
+        for entry in chain(value, value.values()) if isinstance(value, dict) else value:
+            _check(name, entry)
 
 
 def _check_text(name: str, text: str) -> None:
