@@ -103,6 +103,7 @@ class PathReport(msgspec.Struct, frozen=True, kw_only=True):
         credit: at the source, what new sequences may take now; 0 says that the path is not whole, or dry.
         ready: at the source, end-to-end pad that containers may take now.
         coming: at the source, pad in open sequences.
+        taken: at the source, pad that containers took since the agent's start; a counter.
         open: sequences without an outcome, in any role.
         primed: at the source, whether a block of this version has ever become ready in this run of the agent.
     """
@@ -114,6 +115,7 @@ class PathReport(msgspec.Struct, frozen=True, kw_only=True):
     credit: int = 0
     ready: int = 0
     coming: int = 0
+    taken: int = 0
     open: int = 0
     primed: bool = False
 

@@ -79,6 +79,7 @@ def _paths(node: Node) -> Iterator[PathReport]:
             credit=source.credit,
             ready=source.ready,
             coming=source.coming,
+            taken=source.taken,
             open=source.open,
             primed=source.primed,
         )

@@ -62,6 +62,7 @@ class Desk:
         self.known: dict[str, PathEntry] = {}  # all that was ever written
         self.terms = dict.fromkeys(self.nodes, 0)
         self.credit: dict[str, int] = {}
+        self.taken: dict[str, int] = {}  # version → what keys took of it at its source
         self.open: dict[str, int] = {}  # version → open sequences at its source, though it was removed
         self.changed: dict[str, dict] = {}  # node → what its reports say otherwise
         self.rows = {(kind, decode(kind, body).id): body for kind, body in rows or []}
@@ -102,7 +103,8 @@ class Desk:
         source = node == entry.source
         role = PathRole.SOURCE if source else PathRole.RELAY
         credit = self.credit.get(entry.key, 0) if source else 0
-        return PathReport(key=entry.key, digest=entry.digest, role=role, credit=credit)
+        taken = self.taken.get(entry.key, 0) if source else 0
+        return PathReport(key=entry.key, digest=entry.digest, role=role, credit=credit, taken=taken)
 
     def happen(self, node: str, event: Event, *, missed: int = 0) -> None:
         """Something happens at an agent; events before it may get lost."""

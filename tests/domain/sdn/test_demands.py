@@ -4,7 +4,7 @@ import pytest
 
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError, LimitError
-from quiver.domain.events import NewApplication
+from quiver.domain.events import CreditGained, NewApplication
 from quiver.domain.sdn.demands import Demand, Demands, Origin, on_the_fly
 from quiver.domain.sdn.memory import Memory, decode, encode
 
@@ -141,6 +141,27 @@ def test_what_nobody_uses_for_long_is_given_up_and_what_is_used_in_one_direction
     assert demands.unused(0.0) == []
     demands.used("auto:a:d", limits.ON_THE_FLY_LIFE / 2)
     assert set(demands.unused(limits.ON_THE_FLY_LIFE)) == {"auto:a:b", "auto:b:a"}
+
+
+def test_a_virtual_link_on_the_fly_stays_as_long_as_keys_are_taken_of_it_and_goes_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ON_THE_FLY_LIFE", 120.0)
+    desk = Desk(LINE)
+    desk.changed = {"a": PAIRS, "d": PAIRS}
+    desk.connect()
+    desk.happen("a", ASKS)
+    desk.settle(1.0)
+    for source in ("a", "d"):
+        for key in [key for key, entry in desk.held[source].items() if entry.source == source]:
+            desk.credit[key] = 1000
+            desk.happen(source, CreditGained(path=key, credit=1000))
+    desk.settle(0.75 * limits.ON_THE_FLY_LIFE)
+    desk.taken["auto:a:d/1/1"] = 64
+    desk.settle(0.75 * limits.ON_THE_FLY_LIFE)
+    assert len(desk.core.snapshot().demands) == 2
+    desk.settle(0.5 * limits.ON_THE_FLY_LIFE)
+    assert desk.core.snapshot().demands == ()
 
 
 def test_only_demands_on_the_fly_are_ever_given_up_for_want_of_use() -> None:

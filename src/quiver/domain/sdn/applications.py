@@ -30,7 +30,7 @@ class Applications:
     def __init__(self, core: Core) -> None:
         self._core: Final = core
         self._waiting: Final[dict[str, dict[NewApplication, float]]] = {}  # node → its events → since when
-        self._stock: Final[dict[str, int]] = {}  # virtual link → bytes ready and coming, as told last
+        self._taken: Final[dict[str, int]] = {}  # virtual link → bytes that keys took of it, as told last
 
     def asked(self, node: str, event: NewApplication, now: float) -> list[Demand]:
         """An agent tells of an application: the demands that it needs now, one for each direction that lacks one."""
@@ -92,17 +92,17 @@ class Applications:
         return wanted if all(demands.room_for(end) for end in ends) else []
 
     def watch(self, node: str, now: float) -> None:
-        """A source has reported: what it has ready changes whenever somebody uses a virtual link."""
-        stock: dict[str, int] = {}
+        """A source has reported: keys have taken more of a virtual link whenever somebody uses it."""
+        taken: dict[str, int] = {}
         for report in self._core.knowledge.view(node).paths.values():
             if report.role is PathRole.SOURCE:
                 name = report.key.rsplit("/", 2)[0]
-                stock[name] = stock.get(name, 0) + report.ready + report.coming
-        for name, amount in stock.items():
-            if self._core.demands.get(name) is not None and self._stock.get(name) != amount:
-                self._stock[name] = amount
+                taken[name] = taken.get(name, 0) + report.taken
+        for name, amount in taken.items():
+            if self._core.demands.get(name) is not None and self._taken.get(name) != amount:
+                self._taken[name] = amount
                 self._core.demands.used(name, now)
 
     def forget(self, name: str) -> None:
         """A virtual link is not asked for any more."""
-        self._stock.pop(name, None)
+        self._taken.pop(name, None)

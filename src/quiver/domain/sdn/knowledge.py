@@ -210,7 +210,9 @@ def fault_of(node: str, report: NodeReport) -> str:
     amounts = [report.term, report.sequence]
     amounts += [amount for pad in report.pads for amount in (pad.own, pad.theirs, pad.level)]
     amounts += [amount for link in report.links for amount in (link.collected, link.rate or 0)]
-    amounts += [amount for path in report.paths for amount in (path.credit, path.ready, path.coming, path.open)]
+    amounts += [
+        amount for path in report.paths for amount in (path.credit, path.ready, path.coming, path.taken, path.open)
+    ]
     if not all(0 <= amount <= limits.MARK_MAX for amount in amounts):
         return "its report holds a figure that cannot be"
     if any(node not in entry.nodes for entry in report.configured):

@@ -80,6 +80,7 @@ _PATH: Final = Row(
     credit=BYTES,
     ready=BYTES,
     coming=BYTES,
+    taken=BYTES,
     open=COUNT,
     primed=FLAG,
 )
