@@ -79,6 +79,17 @@ def test_a_device_that_refuses_is_asked_less_and_less_often(end: End):
     assert end.collector.due == end.station.clock.now() + limits.REPEAT_FIRST, "it begins anew"
 
 
+def test_the_end_of_a_pause_stays_due_until_the_device_could_be_asked(end: End):
+    end.collector.calls()
+    end.collector.refused()
+    due = end.collector.due
+    assert due is not None
+    end.station.clock.time = due + 0.1
+    assert end.collector.due == due, "whoever looks late still sees that something was due"
+    assert end.collector.calls()
+    assert end.collector.due is None
+
+
 def test_an_answer_without_keys_counts_as_a_refusal(end: End):
     end.collector.calls()
     end.collector.got([])

@@ -65,10 +65,19 @@ def test_even_the_slowest_path_can_serve_the_largest_request():
     assert bucket.left(0.0) == limits.LARGEST_REQUEST - 1
 
 
+def test_what_a_rate_lets_pass_grows_until_the_burst_is_whole_again():
+    bucket = RateBucket(8_000_000, now=0.0)
+    assert not bucket.filling(0.0)
+    bucket.spend(1_000_000)
+    assert bucket.filling(0.5)
+    assert not bucket.filling(1.0)
+
+
 def test_a_path_without_a_rate_is_not_bounded():
     bucket = RateBucket(0, now=0.0)
     bucket.spend(10**12)
     assert bucket.left(0.0) > limits.DEPTH_MAX
+    assert not bucket.filling(0.0)
 
 
 def test_of_one_run_the_highest_counter_is_newest_and_a_new_run_replaces_the_old():

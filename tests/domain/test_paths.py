@@ -321,3 +321,13 @@ def test_contacts_are_all_nodes_that_a_node_has_business_with():
         ["b", "d"],
         ["a", "b", "c"],
     ]
+
+
+@pytest.mark.parametrize(("rate", "soon"), [(80_000, True), (0, False)])
+def test_credit_that_a_rate_holds_back_is_looked_at_again_before_the_next_heartbeat(rate: int, soon: bool):
+    net = row(msgspec.structs.replace(DEEP, rate=rate, depth=0))
+    net.node("b").paths.relays[DEEP.key]._bucket.spend(limits.LARGEST_REQUEST)
+    net.clock.advance(limits.CREDIT_LOOK)
+    net.turn("b")
+    due = net.node("b").paths.due
+    assert (due is not None and due <= net.clock.now() + limits.CREDIT_LOOK) == soon

@@ -17,7 +17,7 @@ from quiver.agent.driver import Driver
 from quiver.agent.effects import Effects, Hear
 from quiver.agent.surroundings import Peers, SystemClock, SystemEntropy
 from quiver.agent.turns import Turns
-from quiver.domain.errors import ConfigurationError, QuiverError, StorageError
+from quiver.domain.errors import ConfigurationError, QuiverError, StorageError, UnavailableError
 from quiver.domain.messages import Answer, Header, Item, LinkBeat
 from quiver.domain.network import Network
 from quiver.domain.node import Node
@@ -230,6 +230,8 @@ class Engine:
             raise StorageError(self.trouble)
         heard: list[tuple[Header, list[Answer]]] = []
         self._turns.watch(lambda driver: heard.append(driver.hear(sender, header, items)), None)
+        if not heard:
+            raise UnavailableError("this KME had to start anew")
         return heard[0]
 
     async def ask(self, master: str, slaves: Sequence[str], count: int, size: int) -> list[DeliveredKey]:

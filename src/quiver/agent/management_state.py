@@ -65,9 +65,9 @@ class OperationalState:
         if (seconds := now - self._since) >= _RATE_TIME:
             collected = {link.id: link.collected for link in report.links}
             self._rates = {
-                link: max(0, int(8 * (count - self._collected[link]) / seconds))
+                link: int(8 * (count - self._collected[link]) / seconds)
                 for link, count in collected.items()
-                if link in self._collected
+                if self._collected.get(link, count + 1) <= count  # less means that the node counts anew
             }
             self._since, self._collected = now, collected
         links = tuple(msgspec.structs.replace(link, rate=self._rates.get(link.id)) for link in report.links)

@@ -93,7 +93,10 @@ class Turns:
             return
         node = self._driver.node
         before = node.ends.links.changes
-        event(self._driver)
+        try:
+            event(self._driver)
+        except Exception as error:  # noqa: BLE001  # as in a turn: memory is no longer to be trusted
+            self.put(partial(_fail, error), life)
         if node.ends.links.changes != before or node.outbox.eager:
             self._stir()
 
@@ -209,3 +212,7 @@ class Turns:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(type(error)(error.message))
+
+
+def _fail(error: Exception, _driver: Driver) -> None:
+    raise error

@@ -100,6 +100,8 @@ class Collector:
     def calls(self) -> list[DeviceGet | DeviceFetch]:
         """What to ask of the device now. Each call is answered by `got`, `fetched` or a failure."""
         now = self._context.clock.now()
+        if self._pause_until <= now:
+            self._pause_until = 0.0
         made: list[DeviceGet | DeviceFetch] = []
         if self._wants(now) and self.facts is not None:
             self._getting = True
@@ -115,9 +117,9 @@ class Collector:
 
     @property
     def due(self) -> float | None:
-        """When a pause of the device's ends; None where there is none. What is wanted now, `calls` has just said."""
+        """When a pause of the device's ends, until `calls` has seen that; None where there is none."""
         moments = [fetch.again_at for fetch in self._fetches.values() if not fetch.flying]
-        if self._pause_until > self._context.clock.now():
+        if self._pause_until:
             moments.append(self._pause_until)
         return min(moments, default=None) if self.facts is not None else None
 

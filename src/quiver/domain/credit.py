@@ -99,6 +99,10 @@ class RateBucket:
         self._then = now
         return max(0, int(self._tokens))
 
+    def filling(self, now: float) -> bool:
+        """Whether what may pass grows with time alone."""
+        return bool(self._rate) and self.left(now) < int(self._burst)
+
 
 def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
     """Divide a relay's pad towards one node among the paths that go there.

@@ -93,6 +93,11 @@ class Destination:
         if closed <= limits.MARK_MAX:
             self._closed = max(closed, self._closed)
 
+    @property
+    def paced(self) -> bool:
+        """Whether the path's rate may bound its credit now."""
+        return self._bucket.filling(self._context.clock.now())
+
     # --- sequences ------------------------------------------------------------------------------------------------
 
     def announce(self, item: Announcement) -> Answer:

@@ -6,6 +6,8 @@ Whoever drives a node (the agent's engine, or the simulation) does this, again a
 2. if `journal.urgent`, make `journal.take()` durable in one commit and set `number` to its commit number;
 3. only then let out what the step produced: answers, replies to SAEs, `messages()`, `ends.calls()` of devices.
 
+Where nothing but the beats of links is due, `beats()` alone does.
+
 If the commit fails, the node is thrown away and made anew from the database: memory never runs ahead of storage. A reply that
 says `at_once` may leave before the commit; what it says is durable at another node already.
 """
@@ -246,7 +248,7 @@ class Node:
     # --- time -----------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Do what has become possible or due. Called after events, and when `due` has come."""
+        """Do what has become possible or due. Called after events, and when `step_due` has come."""
         now = self._clock.now()
         if now >= self._next_beat:
             self._next_beat = now + limits.HEARTBEAT

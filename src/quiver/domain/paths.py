@@ -50,6 +50,7 @@ class Paths:
         self._divided_for = -1  # the journal's changes then
         self._stirred = True
         self._urgent = False
+        self._paced = False  # credit grows with time alone
         self.wanted: Final[dict[str, int]] = {}  # neighbour → bytes of pad that own claims lack
         self.spare: Final[dict[str, int]] = {}  # neighbour → bytes of own pad that no claim needs
         self._gauges: Final[dict[str, Gauge]] = {}  # neighbour → whether own pad is low
@@ -256,13 +257,16 @@ class Paths:
         moments = [source.due for source in self.sources.values()]
         if self._stirred:
             moments.append(self._divided_at + limits.CREDIT_PAUSE)
+        elif self._paced:
+            moments.append(self._divided_at + limits.CREDIT_LOOK)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
 
         At most once in `CREDIT_PAUSE`, unless it repeats or `stir` has said that it cannot wait; and where neither a record nor
-        credit held has changed, at most once in `CREDIT_LOOK`: promises end and rates go on with time alone.
+        credit held has changed, at most once in `CREDIT_LOOK`: promises end and rates go on with time alone. Only for rates is it
+        called by then at the latest; what promises have bound can wait for the next heartbeat.
         """
         now, changes = self._context.clock.now(), self._context.journal.changes
         if not (repeat or self._urgent):
@@ -282,6 +286,8 @@ class Paths:
                 if repeat or self._matters(relay, limit):
                     self._tell(relay.entry, limit)
                     relay.promise(limit)
+        roles: list[Destination | Relay] = [*self.destinations.values(), *self.relays.values()]
+        self._paced = any(role.paced for role in roles if role.entry.rate)
 
     def credit(self, run: str, item: Credit) -> None:
         """The node after this one grants credit to a version that has its source here, or passes."""

@@ -133,6 +133,11 @@ class Relay:
         seen = sum(r.length for r in self.sequences.values() if r.start >= base)
         return max(0, self._top - base - seen)
 
+    @property
+    def paced(self) -> bool:
+        """Whether the path's rate may bound its credit now."""
+        return self._bucket.filling(self._context.clock.now())
+
     # --- sequences ------------------------------------------------------------------------------------------------
 
     def announce(self, item: Announcement) -> Answer:

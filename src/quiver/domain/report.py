@@ -57,7 +57,7 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
         qber: quantum bit error ratio, 0 to 1, where the vendor tells it.
         alarmed: whether an alarm about that ratio stands; its event may have been missed.
         collected: bytes of pad that have become usable since the agent's start, both owners' segments; a counter.
-        rate: bits per second of that, measured over the last seconds; None before there are two counts.
+        rate: bits per second of that, since the last count that is at least five seconds old; None before there is one.
         refusals: calls that the device has refused or not answered since the agent's start; a counter.
     """
 

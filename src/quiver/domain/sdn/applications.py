@@ -99,8 +99,10 @@ class Applications:
                 name = report.key.rsplit("/", 2)[0]
                 taken[name] = taken.get(name, 0) + report.taken
         for name, amount in taken.items():
-            if self._core.demands.get(name) is not None and self._taken.get(name) != amount:
-                self._taken[name] = amount
+            if self._core.demands.get(name) is None:
+                continue
+            before, self._taken[name] = self._taken.get(name, -1), amount  # it falls with each version that goes
+            if amount > before:
                 self._core.demands.used(name, now)
 
     def forget(self, name: str) -> None:
