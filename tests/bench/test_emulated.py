@@ -135,8 +135,8 @@ def test_only_links_are_cut_that_a_path_passes_and_has_another_way_without():
 
 def test_demands_are_between_different_pairs_and_the_same_for_a_seed():
     users = [f"u{number}" for number in range(6)]
-    drawn = demands_between(users, 20, 7)
+    drawn = demands_between(users, 20, 7, 0)
     assert len({(one.source, one.destination) for one in drawn}) == 20
     assert all(one.source != one.destination for one in drawn)
-    assert drawn == demands_between(users, 20, 7)
-    assert len(demands_between(users, 100, 7)) == 30
+    assert drawn == demands_between(users, 20, 7, 0)
+    assert len(demands_between(users, 100, 7, 0)) == 30

@@ -10,7 +10,7 @@ import uvloop
 
 from quiver.bench.emulated.network import EmulatedNetwork
 from quiver.bench.emulated.plan import EmulationPlan
-from quiver.bench.emulated.reroute import Cut, demands_between, reroutes
+from quiver.bench.emulated.reroute import DEPTH, Cut, demands_between, reroutes
 from quiver.demo.observer import Observer
 from quiver.simulate.networks import network_named
 from tests.chaos import checks
@@ -44,7 +44,7 @@ async def cut_and_repair(root: Path) -> tuple[int, list[Cut], list[str]]:
     """Sessions of the controller, what came of the cuts, and what is left of them."""
     network = network_named(NETWORK)
     plan = EmulationPlan.of(network, 2, root)
-    async with EmulatedNetwork(plan, demands_between(network.users, DEMANDS, SEED)) as emulated:
+    async with EmulatedNetwork(plan, demands_between(network.users, DEMANDS, SEED, DEPTH)) as emulated:
         cuts = await reroutes(emulated, LEAST, SEED)
         return await emulated.sessions(), cuts, await leftovers(emulated)
 

@@ -17,6 +17,9 @@ __all__ = ["measure_reroutes"]
 
 _NETWORK: Final = "backbone-145+12"
 _DEMANDS: Final = 30  # between its 20 metropolitan networks, each in one direction
+_DEPTH: Final = (
+    0  # bytes of buffer: on two cores one path's filling, which comes after its credit, would hold up others' credit
+)
 _LEAST: Final = 100  # reroutes
 _SEED: Final = 1  # of the demands and of the links that are cut
 _CEILING: Final = (
@@ -38,7 +41,7 @@ async def measure_reroutes(root: Path, _seconds: float, progress: Progress) -> l
     progress(f"reroute.p50, reroute.p99: starting {_NETWORK}")
     network = network_named(_NETWORK)
     plan = EmulationPlan.of(network, max(2, len(usable_cores())), root)
-    async with EmulatedNetwork(plan, demands_between(network.users, _DEMANDS, _SEED)) as emulated:
+    async with EmulatedNetwork(plan, demands_between(network.users, _DEMANDS, _SEED, _DEPTH)) as emulated:
         cuts = await reroutes(emulated, _LEAST, _SEED, lambda line: progress(f"reroute.p50, reroute.p99: {line}"))
     return _figures(cuts)
 

@@ -4,6 +4,7 @@ The time of a path runs from the fault to credit at its source over a route that
 the second one taken where the source's node tells its event, on its way to the controller.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -16,14 +17,15 @@ from quiver.bench.emulated.network import EmulatedDemand, EmulatedNetwork
 from quiver.bench.emulated.plan import EmulatedLink
 from quiver.domain.errors import UnavailableError
 from quiver.domain.events import CreditGained, LinkDown, LinkUp
-from quiver.domain.limits import BLOCK_MIN
+from quiver.domain.limits import BLOCK_MIN, PART_PAUSE
 from quiver.domain.sdn.live import PathLive
 
-__all__ = ["Cut", "demands_between", "reroutes", "spare"]
+__all__ = ["DEPTH", "Cut", "demands_between", "reroutes", "spare"]
 
 DEPTH: Final = 2 * BLOCK_MIN  # bytes of a demand's buffer: it is filled anew after each reroute
 _STEADY: Final = 120.0  # seconds until all demands have credit, with many sessions to make before
 _PATIENCE: Final = 30.0  # seconds for a reroute, and for a repaired link
+_REST: Final = 2 * PART_PAUSE  # seconds until the next cut: versions that paths have left are gone by then
 
 Nodes = tuple[str, ...]
 
@@ -42,11 +44,11 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     credit: dict[str, float]
 
 
-def demands_between(users: Sequence[str], count: int, seed: int) -> list[EmulatedDemand]:
-    """Demands between different pairs of nodes, each in one direction, drawn from a seed."""
+def demands_between(users: Sequence[str], count: int, seed: int, depth: int) -> list[EmulatedDemand]:
+    """Demands between different pairs of nodes, each in one direction, drawn from a seed; each with a buffer of `depth` bytes."""
     chance = random.Random(seed)  # noqa: S311  # pairs of nodes, no secret
     pairs = [(one, other) for one in users for other in users if one != other]
-    return [EmulatedDemand(one, other, DEPTH) for one, other in sorted(chance.sample(pairs, min(count, len(pairs))))]
+    return [EmulatedDemand(one, other, depth) for one, other in sorted(chance.sample(pairs, min(count, len(pairs))))]
 
 
 async def reroutes(
@@ -70,6 +72,7 @@ async def reroutes(
         link = spare(links, network.plan.links, paths)
         links.remove(link)
         cuts.append(await _cut(network, link, paths))
+        await asyncio.sleep(_REST)
         progress(f"{link.id}: {len(cuts[-1].credit)} paths, {max(cuts[-1].credit.values()):.2f} s")
     return cuts
 
