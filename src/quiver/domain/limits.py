@@ -206,6 +206,7 @@ ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
 
 # --- NETCONF sessions and datastores ---
 NETCONF_MESSAGE: Final = 4 * KIB * KIB  # bytes of one message; an edit of 4,000 path entries
+NETCONF_QUERY: Final = 256 * KIB  # bytes of one message of who only reads: a filter with all the nodes that it may have
 NETCONF_HELLO: Final = 64 * KIB  # bytes; a router with 500 modules announces 50 KiB
 NETCONF_TAGS: Final = 1 << 17  # angle brackets of one message; an element costs some 120 bytes of memory, not its 4
 NETCONF_ATTRIBUTES: Final = 1 << 16  # equals signs of one message; likewise

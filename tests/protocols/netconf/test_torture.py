@@ -97,6 +97,19 @@ def test_an_endless_chunk_stays_within_the_limit():
     assert client.closed
 
 
+def test_who_only_reads_may_send_every_filter_and_no_message_that_keeps_a_node_busy():
+    site = Site()
+    reader = site.client(Role.AUDITOR)
+    leaves = "".join(f"<banner-{number:0118}/>" for number in range(limits.NETCONF_FILTER - 1))
+    reader.data(f"<get><filter>{leaves}</filter></get>")
+    assert not reader.closed
+    reader.write(b"\n#%d\n<" % (limits.NETCONF_QUERY + 1))
+    assert reader.closed
+    writer = site.client(Role.OPERATOR)
+    writer.write(b"\n#%d\n<" % (limits.NETCONF_QUERY + 1))
+    assert not writer.closed
+
+
 def test_a_large_edit_of_nothing_known_is_refused_quickly_and_leaves_nothing():
     site, client = opened()
     body = "".join(f"<unknown{i}/>" for i in range(30_000))

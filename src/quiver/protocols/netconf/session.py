@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 from quiver.domain import limits
-from quiver.protocols.netconf.access import Principal
+from quiver.protocols.netconf.access import Principal, Role
 from quiver.protocols.netconf.framing import Framing, MessageReader
 from quiver.protocols.netconf.monitoring import SessionFacts
 from quiver.protocols.netconf.notifications import Subscription
@@ -85,8 +85,9 @@ class Session:
         self.state = MOVES[self.state, event]
 
     def greeted(self, framing: Framing) -> None:
-        """The client's hello has come: larger messages may follow, in the framing that both have."""
+        """The client's hello has come: larger messages may follow, in the framing that both have; large ones of who may write."""
         self.move(SessionEvent.GREETED)
         self.framing = framing
         self.reader.switch(framing)
-        self.reader.most = limits.NETCONF_MESSAGE
+        reads = self.who.role is Role.AUDITOR
+        self.reader.most = limits.NETCONF_QUERY if reads else limits.NETCONF_MESSAGE
