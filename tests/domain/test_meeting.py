@@ -94,6 +94,29 @@ def test_an_offer_to_another_hello_and_a_settle_of_another_offer_end_nothing():
     assert node.meeting.met("a")
 
 
+@pytest.mark.parametrize("database", ["the same database", "the database before a rollback"])
+def test_the_settle_of_an_earlier_run_that_comes_after_the_next_one_was_met_brings_nothing_back(database: str):
+    net = two()
+    node, header = net.node("d"), net.node("a").header_for("d")
+    earlier = msgspec.structs.replace(header, run="earlier")
+    if database != "the same database":
+        earlier = msgspec.structs.replace(earlier, incarnation="earlier")
+    hello = Hello(nonce="01", started=0, seen=None, inventory=EMPTY)
+    (offer,) = node.receive("a", Hello.kind, earlier, [hello])
+    assert offer.offer is not None
+    net.letters[:] = [letter for letter in net.letters if letter.sender == "d"]  # it is d that says the first word now
+    net.settle()
+    net.beat()
+    assert met(net)
+    (answer,) = node.receive("a", Settle.kind, earlier, [Settle(nonce=offer.offer.nonce)])
+    assert answer.outcome is Outcome.REFUSED
+    net.settle()
+    net.beat(3)
+    assert met(net)
+    assert (shared(net, "a"), shared(net, "d")) == ((4, 1, 0), (4, 1, 0))
+    assert alarms(net, "a") + alarms(net, "d") == []
+
+
 def test_an_answer_to_hello_without_the_nonce_is_not_heard():
     net = two()
     (letter,) = (letter for letter in net.letters if letter.sender == "a")

@@ -270,7 +270,10 @@ class Meeting:
 
     def _adopt(self, sender: str, header: Header) -> None:
         """Take note of a run that has proved to be the present one; burn what was shared with an older database of it."""
-        record = self.peer(sender)
+        record, state = self.peer(sender), self._state(sender)
+        if state.their_header is not None and state.their_header.run != header.run:
+            # An offer to an earlier run: its settle may still be on its way, and would bring that run back, for good.
+            state.their_hello, state.their_header, state.offered = None, None, ""
         if record.incarnation and header.incarnation != record.incarnation:
             self._context.journal.alarm("peer-incarnation", peer=sender)
             self._host.burn_shared(sender)
