@@ -13,6 +13,7 @@ from .stage import Stage
 SQUARE = [(0, 1), (1, 4), (0, 2), (2, 4), (0, 3), (3, 4)]
 FIRST, SECOND, THIRD = ("n0", "n1", "n4"), ("n0", "n2", "n4"), ("n0", "n3", "n4")
 REACTION = 0.1  # seconds from an event to the controller's first edit, and between its edits
+ROUND_TRIP = 0.05  # seconds, at most, of a message and its answer in this world
 DETOURS = {("n0", "n1", "n4"): SECOND, ("n0", "n2", "n4"): THIRD}
 
 
@@ -123,7 +124,8 @@ def test_the_credit_of_a_cut_path_is_gone_before_pad_is_wasted_on_it() -> None:
         for message in stage.scenery.transport.record
         for item in message.items
         if isinstance(item, Announcement) and item.key == "v0/1/1" and message.sender == "n0"
-        if message.time > start + noticed + 0.01
+        if message.time
+        > start + noticed + ROUND_TRIP  # what was begun before waits for the answer to the one before it
     ]
     assert not late
     assert stage.burned(0) - before <= sum(begun) + 4096
