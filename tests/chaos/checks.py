@@ -21,7 +21,8 @@ EXPLAINED = (
     "meeting",  # what was on its way when one of two agents was killed
     "handover-",  # likewise, of keys from devices; or their link was cut
     "next-",  # a relay's next node did not take what was announced
-    "refused-",  # likewise, the source's: after a kill it knows no promises, and a meeting has burned what was on its way to it
+    "refused-no-credit",  # likewise, the source's: after a kill it knows no promises ...
+    "refused-refused",  # ... or a meeting has burned what was on its way to it, and is announced again
     "not-accepted",  # what a neighbour had taken from its pad for an announcement that never came
     "voided-by-",  # the source, or the destination: one of the other nodes could not do its part
     "relay-lost",

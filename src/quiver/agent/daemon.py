@@ -81,10 +81,7 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
     config = reread()
     _state_directory(config.node.state)
     network, mac_key = config.network(), _mac_key(config)
-    sae_tls = tls.sae_server(
-        config.sae.classical, config.sae.post_quantum, config.sae.trust, require_pq=config.sae.require_pq
-    )
-    peer_tls = tls.peer_server(config.peer.credentials, config.peer.trust)
+    sae_tls, peer_tls = _server_contexts(config)
     async with AsyncExitStack() as stack:
         database = SqliteDatabase(config.database)
         stack.callback(database.close)
@@ -92,13 +89,9 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
         channels = config.channels
         management = Management(config, network, nodes)
         stack.push_async_callback(management.stop)
+        calling = tls.peer_client(config.peer.credentials, config.peer.trust)
         peers = await stack.enter_async_context(
-            PeerClient(
-                tls.peer_client(config.peer.credentials, config.peer.trust),
-                nodes,
-                channels=channels,
-                source=config.peer.source,
-            )
+            PeerClient(calling, nodes, channels=channels, source=config.peer.source)
         )
         fleet = await stack.enter_async_context(DeviceFleet())
         engine = Engine(
@@ -112,14 +105,7 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
         )
         running = asyncio.create_task(engine.run())
         stack.push_async_callback(ended, running)
-        peer_plane = HttpServer(
-            PeerPlane(engine.receive, nodes),
-            plane="peer",
-            host=config.peer.listen.host,
-            port=config.peer.listen.port,
-            tls=peer_tls,
-            body_limit=limits.PEER_BODY,
-        )
+        peer_plane = _peer_plane(config, engine, nodes, peer_tls)
         listen = config.sae.listen
         sae_plane = SaePlane(NodeService(engine), host=listen.host, port=listen.port, tls=sae_tls)
         metrics_plane = _metrics(config, engine)
@@ -143,6 +129,26 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await signalled(running)
         _log.info("agent stops", node=network.node)
+
+
+def _server_contexts(config: AgentConfig) -> tuple[tls.TlsContext, tls.TlsContext]:
+    """Of the SAE plane and of the peer plane."""
+    sae, peer = config.sae, config.peer
+    return (
+        tls.sae_server(sae.classical, sae.post_quantum, sae.trust, require_pq=sae.require_pq),
+        tls.peer_server(peer.credentials, peer.trust),
+    )
+
+
+def _peer_plane(config: AgentConfig, engine: Engine, nodes: dict[str, Address], context: tls.TlsContext) -> HttpServer:
+    return HttpServer(
+        PeerPlane(engine.receive, nodes),
+        plane="peer",
+        host=config.peer.listen.host,
+        port=config.peer.listen.port,
+        tls=context,
+        body_limit=limits.PEER_BODY,
+    )
 
 
 class _TakeOver:

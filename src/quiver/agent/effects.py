@@ -15,13 +15,11 @@ from quiver.agent.surroundings import Peers
 from quiver.domain.errors import RemoteError
 from quiver.domain.events import LinkDown, NumberedEvent
 from quiver.domain.journal import Alarm
-from quiver.domain.messages import Answer, Credit, Floor, Header, Heartbeat, LinkBeat, Outcome
+from quiver.domain.messages import Answer, Header, LinkBeat, Outcome
 from quiver.domain.outbox import Message
 from quiver.net.log import place_of
 
 __all__ = ["Effects", "Hear", "Put"]
-
-NEWS: Final = (LinkBeat.kind, Credit.kind, Floor.kind, Heartbeat.kind)  # said once; to the answer nobody listens
 
 _log = structlog.get_logger("quiver.agent.effects")
 
@@ -108,7 +106,7 @@ class Effects:
         def event(driver: Driver) -> None:
             driver.answered(message, header, answers)
 
-        heard = message.kind in NEWS and all(answer.outcome is Outcome.DONE for answer in answers)
+        heard = message.news and all(answer.outcome is Outcome.DONE for answer in answers)
         (self._watch if heard else self._put)(event, life)
 
     def _tell(self, run: str, event: NumberedEvent) -> None:

@@ -20,6 +20,7 @@ from quiver.domain.errors import LimitError, QuiverError, StorageError, Unavaila
 from quiver.domain.records import Record
 from quiver.net.log import place_of
 from quiver.store.database import KeyDatabase
+from quiver.store.patience import read_patiently
 
 __all__ = ["Revive", "Turns"]
 
@@ -97,6 +98,7 @@ class Turns:
             event(self._driver)
         except Exception as error:  # noqa: BLE001  # as in a turn: memory is no longer to be trusted
             self.put(partial(_fail, error), life)
+            return
         if node.ends.links.changes != before or node.outbox.eager:
             self._stir()
 
@@ -148,15 +150,7 @@ class Turns:
 
     async def _begin(self) -> Driver:
         """Make the node from the database; try until that works."""
-        pause = limits.REPEAT_FIRST
-        while True:
-            try:
-                number, kept = await self._in_worker(self._load)
-                break
-            except StorageError as error:
-                _log.error("the key database cannot be read", reason=error.message)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, limits.REPEAT_MOST)
+        number, kept = await read_patiently(lambda: self._in_worker(self._load))
         self._driver = self._revive(number, kept, self._life)
         _log.info("node started", node=self._driver.node.network.node, commit=number, records=len(kept))
         return self._driver

@@ -34,6 +34,7 @@ from quiver.domain.sdn.notices import Notice
 from quiver.domain.sdn.optimising import Plan
 from quiver.domain.sdn.records import Member, What
 from quiver.net.log import place_of
+from quiver.store.patience import read_patiently
 
 __all__ = ["Engine"]
 
@@ -197,16 +198,7 @@ class Engine:
 
     async def _revive(self) -> Controller:
         """Make the controller from the database; try until that works."""
-        pause = limits.REPEAT_FIRST
-        while True:
-            try:
-                kept = await self._in_worker(self._database.load)
-                break
-            except StorageError as error:
-                _log.error("the database cannot be read", reason=error.message)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, limits.REPEAT_MOST)
-        return self._start(kept)
+        return self._start(await read_patiently(lambda: self._in_worker(self._database.load)))
 
     def _start(self, kept: Kept) -> Controller:
         salt = secrets.randbelow(limits.TERM_SALT + 1)

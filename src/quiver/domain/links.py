@@ -172,7 +172,7 @@ class Links:
             if watch.unanswered is None:
                 watch.unanswered = now
             peer = watch.entry.neighbour
-            made.append(Message(peer, LinkBeat.kind, 0, header_for(peer), (LinkBeat(link=link),), link))
+            made.append(Message(peer, LinkBeat.kind, 0, header_for(peer), (LinkBeat(link=link),), link, news=True))
         return made
 
     def met(self, neighbour: str) -> None:

@@ -25,6 +25,7 @@ class Message(msgspec.Struct):
     Attributes:
         ticket: the number under which the answer comes back; it never leaves the process.
         link: the link along which it goes; empty where it goes over the network between the nodes.
+        news: whether nobody listens to its answer: all of it is said once.
     """
 
     peer: str
@@ -33,6 +34,7 @@ class Message(msgspec.Struct):
     header: Header
     items: tuple[Item, ...]
     link: str = ""
+    news: bool = False
 
 
 class _Entry(msgspec.Struct):
@@ -130,7 +132,8 @@ class Outbox:
         self._busy.add(channel)
         peer, kind = channel
         link = self._along(peer) or "" if kind in ALONG else ""
-        return Message(peer, kind, self._ticket, self._header_for(peer), tuple(entry.item for entry in entries), link)
+        items, news = tuple(entry.item for entry in entries), all(entry.on_answer is None for entry in entries)
+        return Message(peer, kind, self._ticket, self._header_for(peer), items, link, news)
 
     def due(self) -> float | None:
         """When the next message is due; None where nothing waits that could leave by itself."""
