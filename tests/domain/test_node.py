@@ -244,3 +244,11 @@ def test_a_version_number_never_means_another_route(net: SmallNetwork):
     site.network = msgspec.structs.replace(site.network, paths=(other,))
     with pytest.raises(ConfigurationError, match="needs a new version number"):
         site.start()
+
+
+def test_a_heartbeat_goes_to_neighbours_and_to_the_other_ends_of_paths_alone(net: SmallNetwork):
+    net.settle()
+    net.sent.clear()
+    net.beat(3)
+    pairs = {frozenset((sender, receiver)) for sender, receiver, item in net.sent if isinstance(item, Heartbeat)}
+    assert pairs == {frozenset(pair) for pair in ("ab", "bc", "cd", "ad")}  # b and d, though b sends d its ciphertexts

@@ -283,14 +283,15 @@ class Node:
         self.vault.expire()
         self.meeting.keep_numbers()
         self._contacts = self.contacts()
+        # Between a relay and an end of its paths the numbers travel with what the two have to say to each other (rule 2).
+        listeners = set(self.context.pads) | self.paths.ends()
         for peer in sorted(self._contacts):
             if not self.meeting.met(peer):
                 self.meeting.begin(peer)
-                continue
-            pads = self.context.pads.get(peer)
-            level = pads.owned if pads is not None else 0
-            heartbeat = Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0))
-            self.outbox.tell(peer, "heartbeat", heartbeat)
+            elif peer in listeners:
+                pads = self.context.pads.get(peer)
+                level = pads.owned if pads is not None else 0
+                self.outbox.tell(peer, "heartbeat", Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0)))
 
     def stop(self, error: QuiverError) -> None:
         """Refuse every request that is under way, as when the node can no longer write."""

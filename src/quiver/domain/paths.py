@@ -197,6 +197,11 @@ class Paths:
             found.update((destination.entry.source, *destination.entry.relays))
         return found
 
+    def ends(self) -> set[str]:
+        """The other ends of the paths that begin or end here."""
+        ahead = {source.entry.destination for source in self.sources.values()}
+        return ahead | {destination.entry.source for destination in self.destinations.values()}
+
     # --- whether paths are whole ----------------------------------------------------------------------------------
 
     def stir(self) -> None:

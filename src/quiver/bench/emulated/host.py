@@ -5,6 +5,7 @@ Times are those of the machine's monotonic clock, which is one for all its proce
 
 import asyncio
 import gc
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -51,6 +52,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 Tell = Callable[[dict[str, int]], None]
 """Gets node → port of its NETCONF server, once all listen."""
 
+_SWITCH: Final = 0.0005  # seconds until the thread of a commit gets its turn; a real agent is alone in its process
 _orders: Final = msgspec.json.Decoder(Order)
 _TOLD: Final = (LinkDown, LinkUp, CreditGained, CreditLost, PathPrimed)
 
@@ -81,6 +83,7 @@ async def run_host(plan: EmulationPlan, number: int, tell: Tell, stop: asyncio.E
         for agent in agents:
             stack.push_async_callback(agent.stop)
             ports[agent.node] = await agent.start(key, host.hearer(agent))
+        sys.setswitchinterval(_SWITCH)
         gc.freeze()  # an agent has a process to itself: a collection does not look through forty others
         tell(ports)
         await stop.wait()
