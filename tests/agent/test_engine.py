@@ -195,6 +195,32 @@ def test_a_full_disk_promises_nothing_and_the_agent_recovers_without_a_restart(t
     run(scenario)
 
 
+def test_while_the_disk_stays_full_the_agent_tries_less_and_less_often_and_says_that_it_cannot_work(
+    tmp_path, monkeypatch
+):
+    pauses, sleep = [], asyncio.sleep
+
+    async def noted(seconds, *rest):
+        if seconds >= limits.REPEAT_FIRST:  # nobody else here sleeps as long
+            pauses.append(seconds)
+            await sleep(0.001)
+        else:
+            await sleep(seconds, *rest)
+
+    async def scenario():
+        async with running(tmp_path) as (engines, disks):
+            engine = engines["alice"]
+            monkeypatch.setattr("quiver.agent.turns.asyncio.sleep", noted)
+            disks["alice"].full = True
+            await until(lambda: len(pauses) >= 6)
+            assert pauses[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+            assert engine.restarts <= len(pauses) + 1
+            disks["alice"].full = False
+            await until(lambda: engine.trouble is None and _credit(engine) > 0)
+
+    run(scenario)
+
+
 def test_a_full_disk_at_the_destination_answers_no_master(tmp_path):
     async def scenario():
         async with running(tmp_path) as (engines, disks):

@@ -57,7 +57,7 @@ def test_a_commit_that_waits_goes_back_at_node_and_datastore_although_users_chan
         async with await made.ssh("olga") as olga:
             await olga.edit(kms(home("sae-x", "bob")), target="candidate")
             await olga.simple("commit", confirmed=None, confirm_timeout="600", **words)
-            made.plane.adopt(others(made, "audrey"))
+            made.plane.adopt(others(made, "audrey"), {})
             assert await homes(olga) == ["sae-x"]
             assert made.running.provision.homes == {"sae-x": "bob"}
             await olga.simple("cancel-commit", **word)
@@ -72,7 +72,7 @@ def test_a_commit_that_waits_goes_back_when_its_author_is_no_longer_a_user(tmp_p
         async with await made.ssh("olga") as olga, await made.ssh("audrey") as audrey:
             await olga.edit(kms(home("sae-x", "bob")), target="candidate")
             await olga.simple("commit", confirmed=None, confirm_timeout="600")
-            made.plane.adopt(others(made, "olga"))
+            made.plane.adopt(others(made, "olga"), {})
             await until_ended(olga)
             while await homes(audrey):  # noqa: ASYNC110  # nobody tells an auditor
                 await asyncio.sleep(0)
@@ -107,7 +107,7 @@ def test_a_replaced_key_ends_its_connections_and_nobody_elses(tmp_path: Path, la
     async def scene(made: Managed) -> None:
         async with await made.ssh("olga") as olga, await made.tls("olga") as over_tls, await made.ssh("ctrl") as ctrl:
             new = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
-            made.plane.adopt(others(made, "olga", entry(made, "olga", ssh_keys=(new,))))
+            made.plane.adopt(others(made, "olga", entry(made, "olga", ssh_keys=(new,))), {})
             await until_ended(olga)
             with pytest.raises(RemoteError, match="does not admit olga"):
                 await made.ssh("olga")
@@ -120,7 +120,7 @@ def test_a_replaced_key_ends_its_connections_and_nobody_elses(tmp_path: Path, la
 def test_who_has_another_role_now_does_not_go_on_with_the_former_one(tmp_path: Path, lab: Lab, transport: str) -> None:
     async def scene(made: Managed) -> None:
         async with await (made.ssh("olga") if transport == "ssh" else made.tls("olga")) as olga:
-            made.plane.adopt(others(made, "olga", entry(made, "olga", role="auditor")))
+            made.plane.adopt(others(made, "olga", entry(made, "olga", role="auditor")), {})
             await until_ended(olga)
 
     play(tmp_path / "state", lab, scene)

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from quiver.client import KmeClient, Timeouts
+from quiver.domain import limits
 from quiver.domain.errors import (
     ConfigurationError,
     ExhaustedError,
@@ -193,3 +195,17 @@ def test_nobody_there_is_said_so(lab: Lab, plane: Running) -> None:
 
     with pytest.raises(CallError, match=r"unreachable: .*[Rr]efused"):
         asyncio.run(main())
+
+
+def test_connections_are_given_up_when_they_are_as_old_as_any_may_get(
+    plane: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def three(kme: KmeClient) -> None:
+        await kme.status(SLAVE)
+        await kme.status(SLAVE)
+        monkeypatch.setattr(limits, "CONNECTION_AGE", 0.0)
+        await kme.status(SLAVE)
+
+    with capture_logs() as logs:
+        ask(plane, MASTER, three)
+    assert [line["event"] for line in logs if line["peer"] == f"sae {MASTER}"].count("handshake done") == 2

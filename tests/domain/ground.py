@@ -172,6 +172,7 @@ class Station:
             clock=self.clock,
             entropy=self.entropy,
             met=lambda peer: peer in self.met,
+            reached=lambda peer: peer in self.met,
             audit_salt=b"salt",
         )
 

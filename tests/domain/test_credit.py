@@ -86,3 +86,17 @@ def test_of_one_run_the_highest_counter_is_newest_and_a_new_run_replaces_the_old
     assert not held.newer("run", 4)
     assert held.newer("run", 6)
     assert held.newer("other", 1)
+
+
+def test_what_requests_want_comes_before_what_fills_buffers():
+    filling = Claim("filling", 1, 0, True, 10**6)
+    asked = Claim("asked", 1, 0, True, 1500, urgent=1500)
+    assert divide(2000, [filling, asked]) == {"filling": 500, "asked": 1500}
+    assert divide(1000, [filling, asked]) == {"filling": 0, "asked": 1000}
+    first = Claim("first", 0, 0, True, 10**6)
+    assert divide(1600, [filling, asked, first])["first"] >= 200, "the share of the highest class stays"
+
+
+def test_nobody_gets_more_by_wanting_it_than_the_nodes_after_allow():
+    greedy = Claim("greedy", 1, 0, True, 100, urgent=10**9)
+    assert divide(1000, [greedy, Claim("filling", 1, 0, True, 10**6)]) == {"greedy": 100, "filling": 900}

@@ -1,6 +1,8 @@
 """A daemon hears every SIGHUP, and ends when its work does."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -42,3 +44,14 @@ def test_work_that_ends_by_itself_ends_the_daemon_with_its_error() -> None:
             await signalled(asyncio.create_task(fail()))
 
     asyncio.run(main())
+
+
+def test_a_process_that_keeps_its_memory_writes_no_core_file_and_cannot_be_looked_into() -> None:
+    script = """
+import ctypes, resource
+from quiver.net.process import keep_memory
+keep_memory()
+print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "(0, 0) 0"

@@ -28,6 +28,7 @@ class Tally:
 
     def __init__(self, seeds: int):
         self.seeds, self.done, self.asked, self.served, self.explained = seeds, 0, 0, 0, 0
+        self.loaded = self.loaded_served = 0
         self.bad: list[Outcome] = []
         self._start = self._said = time.monotonic()
 
@@ -36,6 +37,8 @@ class Tally:
         self.asked += outcome.asked
         self.served += outcome.served
         self.explained += outcome.explained
+        self.loaded += outcome.loaded
+        self.loaded_served += outcome.loaded_served
         if outcome.violations:
             self.bad.append(outcome)
             if len(self.bad) <= SHOWN:
@@ -52,7 +55,8 @@ class Tally:
         return (
             f"{self.done} seeds in {seconds:.0f} s: {sum(len(o.violations) for o in self.bad)} violations"
             f" in {len(self.bad)} seeds; {self.asked} requests, {self.served} served,"
-            f" {self.explained} of {failed} failures explained by a fault"
+            f" {self.explained} of {failed} failures explained by a fault; while faults were about"
+            f" {self.loaded_served} of {self.loaded} requests served"
         )
 
 

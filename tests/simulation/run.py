@@ -32,6 +32,8 @@ class Outcome:
     Attributes:
         served: requests that were served.
         explained: requests that were not, and of which a fault says why.
+        loaded: of the requests, those that needed another node and were over while faults were about.
+        loaded_served: of those, the ones that were served.
     """
 
     seed: int
@@ -40,6 +42,8 @@ class Outcome:
     asked: int
     served: int
     explained: int
+    loaded: int = 0
+    loaded_served: int = 0
     digest: str = ""  # SHA-256 of all messages in order: what the seed has made of the network
 
     def __str__(self) -> str:
@@ -99,6 +103,7 @@ def _run(
     faults.draw(random.choice((0, 1, 2, 4)), LOADED)
     load.random_requests(random.choice((6, 12, 20)), LOADED)
     world.run(LOADED)
+    loaded = [asked for asked in load.asked if asked.home != asked.far and asked.time < world.now() - WAIT]
     under_load = checks.tables_are_bounded(scenery)
     come_to_rest(scenery)
     tries = try_all_paths(scenery, load)
@@ -111,7 +116,15 @@ def _run(
     explained = sum(1 for asked in load.asked if not asked.keys and faults.explain(asked))
     digest = hashlib.sha256(b"|".join(message.body for message in scenery.transport.record)).hexdigest()
     return Outcome(
-        world.seed, violations, [t.what for t in faults.troubles], len(load.asked), served, explained, digest
+        world.seed,
+        violations,
+        [t.what for t in faults.troubles],
+        len(load.asked),
+        served,
+        explained,
+        len(loaded),
+        sum(1 for asked in loaded if asked.keys),
+        digest,
     )
 
 

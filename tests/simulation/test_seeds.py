@@ -17,26 +17,34 @@ from .site import Site
 
 SEEDS = 1000
 CHUNK = 10
-COMMITS = 120  # every one of a node's first commits is a crash point, on the real key database
+SERVED = 0.25  # of the requests that are over while faults are about, of one chunk; two thirds is usual, 0 where nothing is primed
+KILLS = 24  # every one of a node's first commits is a crash point, on the real key database ...
+RUNS = 120  # ... in five networks each
 ON_DISK = 1_000_000  # these seeds are apart from the others
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_promises_hold_under_faults(first: int) -> None:
+    loaded = served = 0
     for seed in range(first, first + CHUNK):
         outcome = run_seed(seed)
         assert not outcome.violations, str(outcome)
+        loaded, served = loaded + outcome.loaded, served + outcome.loaded_served
+    assert served >= SERVED * loaded, f"{served} of {loaded} requests served under faults"
 
 
-@pytest.mark.parametrize("commit", range(1, COMMITS + 1))
-def test_promises_hold_when_every_node_dies_at_its_kth_commit(commit: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", range(RUNS))
+def test_promises_hold_when_every_node_dies_at_its_kth_commit(run: int, tmp_path: Path) -> None:
+    commit = 1 + run % KILLS
+
     def prepare(scenery: Scenery, faults: Faults) -> None:
         for index, site in enumerate(scenery.sites.values()):
-            where = ("before", "after")[(commit + index) % 2]
+            where = ("before", "after")[(run + index) % 2]
             die_at(faults, site, commit, where)
 
-    outcome = run_seed(ON_DISK + commit, most_nodes=4, sqlite=tmp_path, prepare=prepare)
+    outcome = run_seed(ON_DISK + run, most_nodes=4, sqlite=tmp_path, prepare=prepare)
     assert not outcome.violations, str(outcome)
+    assert any(" killed " in what for what in outcome.plan), "no node came as far"
 
 
 def test_a_seed_says_everything() -> None:

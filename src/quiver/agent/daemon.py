@@ -26,7 +26,7 @@ from quiver.net import tls
 from quiver.net.addresses import Address
 from quiver.net.http_server import HttpServer
 from quiver.net.metrics_plane import MetricsPlane
-from quiver.net.process import HangUp, ended, signalled
+from quiver.net.process import HangUp, ended, keep_memory, signalled
 from quiver.store.sqlite import SqliteDatabase
 
 __all__ = ["Listening", "run_agent"]
@@ -78,6 +78,7 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
         ConfigurationError: a file or an address is wrong; nothing was started.
     """
     tls.self_test()
+    keep_memory()
     config = reread()
     _state_directory(config.node.state)
     network, mac_key = config.network(), _mac_key(config)

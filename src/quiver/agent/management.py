@@ -159,8 +159,14 @@ class ManagementPlane:
     async def _end(self) -> None:
         await self.sessions.close("the agent stops")
 
-    def adopt(self, users: Sequence[UserTable]) -> None:
-        """Take over other users. Who is no longer listed, or not with this key or role, is let go of; all others stay."""
+    def adopt(self, users: Sequence[UserTable], models: Mapping[str, str]) -> None:
+        """Take over other users and links. Who is no longer listed, or not with this key or role, is let go of; others stay.
+
+        Args:
+            users: all of them.
+            models: QKD link → vendor of this end's device.
+        """
+        self._state.models = models
         self._admit(users)
         if self.ssh is not None:
             self.ssh.expel()

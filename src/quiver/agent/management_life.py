@@ -67,8 +67,7 @@ class Management:
         if config.management is None:
             return
         key = host_key(config.ssh_host_key, config.node.id)
-        models = {link.id: link.device.profile for link in config.links if link.device.profile is not None}
-        self._plane = ManagementPlane(config.management, engine, self._running, key, models=models)
+        self._plane = ManagementPlane(config.management, engine, self._running, key, models=_models(config))
         await self._plane.start()
         self.listening = told(self._plane, key)
         _log.info("management plane listens", node=config.node.id, **self.listening)
@@ -101,10 +100,15 @@ class Management:
         self._listed = config.directory.nodes
         self._address(self.provision)
         if self._plane is not None and config.management is not None:
-            self._plane.adopt(config.management.users)
+            self._plane.adopt(config.management.users, _models(config))
 
     def _address(self, provision: Provision) -> None:
         """The file's addresses stand; NETCONF adds to them."""
         added = {node: Address(address) for node, address in provision.addresses.items()}
         self._nodes.clear()
         self._nodes.update({**added, **self._listed})
+
+
+def _models(config: AgentConfig) -> dict[str, str]:
+    """QKD link → vendor of this end's device."""
+    return {link.id: link.device.profile for link in config.links if link.device.profile is not None}

@@ -31,12 +31,15 @@ class OperationalState:
         engine: of the node.
         models: QKD link → vendor of this end's device.
         clock: monotonic time.
+
+    Attributes:
+        models: likewise; links may come and go.
     """
 
     def __init__(self, engine: Engine, models: Mapping[str, str], clock: Clock) -> None:
         self._engine: Final = engine
         self._clock: Final = clock
-        self._models: Final = models
+        self.models = models
         self._version: Final = metadata.version("quiver-qkd")
         self._since = float("-inf")
         self._collected: dict[str, int] = {}
@@ -56,7 +59,7 @@ class OperationalState:
             yield kms
         if wanted(_ETSI):
             paths = self._engine.node.network.paths
-            facts = NodeFacts(paths=paths, models=self._models, version=self._version)
+            facts = NodeFacts(paths=paths, models=self.models, version=self._version)
             yield etsi_node_to_xml(report, facts)
 
     def _measured(self, report: NodeReport) -> NodeReport:

@@ -130,9 +130,10 @@ class Turns:
     # --- turns ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled. A node that was made anew and fails at once, as on a full disk, is made less and less often."""
+        pause = limits.REPEAT_FIRST
         while True:
-            driver = await self._begin()
+            driver, before = await self._begin(), self.commits
             try:
                 await self._turn_after_turn(driver)
             except StorageError as error:
@@ -141,7 +142,8 @@ class Turns:
             except Exception as error:  # noqa: BLE001  # whatever went wrong, memory is no longer to be trusted
                 _log.critical("the node failed and is made anew", exception=place_of(error))
                 self._lose(UnavailableError("this KME had to start anew"))
-                await asyncio.sleep(limits.REPEAT_FIRST)
+            pause = limits.REPEAT_FIRST if self.commits > before else min(2 * pause, limits.REPEAT_MOST)
+            await asyncio.sleep(pause)
 
     def end(self) -> None:
         """There are no more turns: whoever waits is refused."""

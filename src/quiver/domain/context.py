@@ -30,6 +30,7 @@ class Context(msgspec.Struct):
         clock: monotonic time.
         entropy: fresh randomness.
         met: whether a node is met in this run (rule 2).
+        reached: whether it is, and has answered lately.
         audit_salt: key of the HMAC under which audit lines name batches.
         linked: whether a link to a neighbour is up.
         link_up: whether one link is up.
@@ -43,6 +44,7 @@ class Context(msgspec.Struct):
     clock: Clock
     entropy: Entropy
     met: Callable[[str], bool]
+    reached: Callable[[str], bool]
     audit_salt: bytes
     linked: Callable[[str], bool] = lambda _neighbour: True
     link_up: Callable[[str], bool] = lambda _link: True

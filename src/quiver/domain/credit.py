@@ -1,13 +1,15 @@
 """Credit: how much pad a path may take, so that a path that is dry or not whole costs nothing (design section 3, Prime 0)."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from quiver.domain import limits
 
-__all__ = ["Claim", "Held", "Promises", "RateBucket", "divide"]
+__all__ = ["Claim", "Held", "Promises", "RateBucket", "Recent", "divide"]
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -18,6 +20,7 @@ class Claim(msgspec.Struct, frozen=True):
         rate: bits per second of its entry; 0 where unbounded.
         active: whether a sequence of it passed lately.
         need: bytes that it could use: what the nodes after this one allow.
+        urgent: as many of them, at most, that requests of SAEs want; the rest fills buffers.
     """
 
     key: str
@@ -25,6 +28,7 @@ class Claim(msgspec.Struct, frozen=True):
     rate: int
     active: bool
     need: int
+    urgent: int = 0
 
 
 class Held(msgspec.Struct):
@@ -72,6 +76,22 @@ class Promises:
         return self._told[0][0] if self._told else 0
 
 
+class Recent:
+    """How much there was lately: it fades, with `limits.RECENT` as its time constant."""
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._then = 0.0
+
+    def add(self, count: int, now: float) -> None:
+        """So much was, now."""
+        self._value, self._then = self.value(now) + count, now
+
+    def value(self, now: float) -> float:
+        """What is left of all that."""
+        return self._value * math.exp((self._then - now) / limits.RECENT)
+
+
 class RateBucket:
     """Bounds a path to its rate, with two seconds of burst but never less than the largest request.
 
@@ -105,7 +125,7 @@ class RateBucket:
 
 
 def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
-    """Divide a relay's pad towards one node among the paths that go there.
+    """Divide a relay's pad towards one node among the paths that go there: what requests want first, then what fills buffers.
 
     One eighth is kept for the highest class. The rest is shared by weight (class, rate, and whether the path was active
     lately), no path gets more than it needs, and what one leaves goes to the others.
@@ -113,7 +133,17 @@ def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
     Returns:
         Path version → bytes.
     """
-    reserve = available // 8 if any(claim.priority == 0 for claim in claims) else 0
+    reserve = available // 8 if any(claim.priority == 0 and claim.need for claim in claims) else 0
+    wanted = [replace(claim, need=min(claim.need, claim.urgent)) for claim in claims if claim.urgent]
+    first = _share(available, wanted, reserve)
+    rest = [replace(claim, need=claim.need - first[claim.key]) if claim.urgent else claim for claim in claims]
+    used = sum(first[claim.key] for claim in wanted if claim.priority == 0)
+    then = _share(available - sum(first.values()), rest, max(0, reserve - used))
+    return {key: count + first.get(key, 0) for key, count in then.items()}
+
+
+def _share(available: int, claims: Sequence[Claim], reserve: int) -> dict[str, int]:
+    """Likewise, whatever it is for; `reserve` is for the highest class alone."""
     shares = dict.fromkeys((claim.key for claim in claims), 0)
     if available <= 0 or not any(claim.need for claim in claims):
         return shares

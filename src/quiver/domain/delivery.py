@@ -100,6 +100,9 @@ class Delivery:
                 self.requests.exhaust(request)
             else:
                 stuck[request.destination] = None  # first come, first served
+        for source in self._sources.values():
+            if source.entry.destination not in stuck:
+                source.waits(0)
         for destination in stuck:
             self._prime(destination)
         for flight in [flight for flight in self._flights.values() if flight.deadline <= now]:
@@ -113,6 +116,8 @@ class Delivery:
         available = sum(source.coming for source in candidates if source.standing.live)
         available += max((source.ready for source in candidates), default=0)
         missing = min(sum(waiting) - available, limits.BLOCK_MAX - limits.HASH_KEY)
+        for source in candidates:
+            source.waits(limits.HASH_KEY + max(0, missing))
         if missing <= 0:
             return
         least = min(missing, waiting[0])

@@ -62,7 +62,12 @@ class Destination:
     # --- credit ---------------------------------------------------------------------------------------------------
 
     def limit(self) -> int:
-        """The credit to grant: what was used, voided or burned, plus what may be outstanding; by and by, as the rate allows."""
+        """The credit to grant: what was used, voided or burned, plus what may be outstanding; by and by, as the rate allows.
+
+        None while the source is not reached: it would not learn of what becomes ready, and give up all of it.
+        """
+        if not self._context.reached(self.entry.source):
+            return 0
         closed = max(self._route.settled, self._closed)  # what is below, and not in a block, will never be pad
         spent = closed
         for block in self.blocks.values():

@@ -7,6 +7,7 @@ sender has the role that the path entry gives it.
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from quiver.domain import limits
 from quiver.domain.collector import Collector
 from quiver.domain.context import Context
 from quiver.domain.messages import (
@@ -130,6 +131,7 @@ class Dispatch:
         role.observe(item.floor, item.settled)
         role.close(item.closed)
         if isinstance(role, Relay):
+            role.urge(max(0, min(item.urgent, limits.MARK_MAX)))
             role.tell_floor()
         return DONE
 

@@ -167,6 +167,8 @@ ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
 AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie
 FOUND_PER_NODE: Final = 1024  # demands that the paths of one source bring back to a controller without memory of them
 TERM_SALT: Final = 1023  # by how much a claimed term may be above the next one; AHEAD holds a thousand leaderships
+VOICE_BURST: Final = 256  # entries of the history that one agent may bring at once; a large site has some 20 links
+VOICE_PAUSE: Final = 10.0  # seconds for each after that: HISTORY_LINES take one agent that lies eleven days to push out
 NOTICES: Final = 4096  # what the controller has to say and nobody has taken yet; more are counted only
 EVENTS_HELD: Final = 256  # newest events of a node, for a report that was made before them
 POLL_INTERVAL: Final = 5.0  # seconds between two reports of a node; events tell what cannot wait
@@ -239,6 +241,10 @@ CREDIT_DRY: Final = 1.0  # seconds without credit that was only used up, until t
 PAD_FOR_NEW: Final = 8  # one part of so many of a relay's pad is promised to versions alone that hold no promise yet
 PAD_NEW_AT_ONCE: Final = 4  # of which the first to come gets one part of so many; it grows as other promises end
 CREDIT_STEPS: Final = 4  # a change of less than one part of so many of the credit left waits for the repeat each second
+REACH: Final = 5.0  # seconds without an answer to a heartbeat, until no pad is taken for what goes to that node
+RECENT: Final = (
+    10.0  # seconds that a request's pad counts as wanted again, fading: who asks steadily is not starved by buffers
+)
 VOID_GRACE: Final = 0.5  # seconds in which a sequence may still end whose path has lost its credit or has a successor
 LINK_BEAT: Final = 0.2  # seconds between two beats of a link; with the next, a cut is noticed within 0.25 to 0.45 s
 LINK_SILENCE: Final = 0.25  # seconds after a beat without an answer, until the link is down; one TCP repeat fits in

@@ -51,6 +51,7 @@ class _State(msgspec.Struct):
     asked: str = ""  # nonce of our hello without an offer
     settling: bool = False  # our settle has no answer yet
     met_at: float = 0.0
+    answered_at: float = 0.0  # when it answered last, while it is met
     offered: str = ""  # nonce of our offer without a settle
     their_header: Header | None = None  # of the hello that our offer answers
     their_hello: Hello | None = None
@@ -113,6 +114,11 @@ class Meeting:
         """Whether a node's present run is met by this run."""
         return bool(self._state(node).met_run)
 
+    def reached(self, node: str) -> bool:
+        """Whether it is, and has answered lately: what is sent there arrives. Of use for those that get heartbeats."""
+        state = self._state(node)
+        return bool(state.met_run) and self._context.clock.now() < state.answered_at + limits.REACH
+
     def met_any_of(self, nodes: Iterable[str]) -> bool:
         """Whether one of these nodes was met since this run began."""
         return any(self._state(node).ever for node in nodes)
@@ -147,6 +153,7 @@ class Meeting:
         if header.run != state.met_run:
             state.met_run = ""
             return False
+        state.answered_at = self._context.clock.now()
         if header.incarnation == self.peer(sender).incarnation:
             self._note(self.peer(sender), header)
         return True
@@ -239,7 +246,7 @@ class Meeting:
     def _meet(self, peer: str, run: str, theirs: Hello) -> None:
         state, record = self._state(peer), self.peer(peer)
         started, state.ever, state.met_run = not state.ever, True, run
-        state.met_at = self._context.clock.now()
+        state.met_at = state.answered_at = self._context.clock.now()
         # What else is under way of a meeting says what was held before this one.
         state.asked, state.settling = "", False
         for word in (Hello, Settle):

@@ -132,6 +132,7 @@ class Floor(Item, frozen=True, kw_only=True):
         floor: below this sequence number all are closed.
         settled: below this byte count all is used, voided or burned.
         closed: below this byte count nothing will be announced any more; what is not settled of it is ready.
+        urgent: bytes that requests of SAEs want of the path; what fills buffers comes after that.
     """
 
     kind: ClassVar[str] = "floor"
@@ -140,6 +141,7 @@ class Floor(Item, frozen=True, kw_only=True):
     floor: int
     settled: int
     closed: int
+    urgent: int = 0
 
 
 class Credit(Item, frozen=True, kw_only=True):

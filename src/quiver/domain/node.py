@@ -91,6 +91,7 @@ class Node:
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
             linked=lambda neighbour: self.ends.links.along(neighbour) is not None,
             link_up=lambda link: self.ends.links.up(link),
+            reached=lambda peer: self.meeting.reached(peer),
         )
         self.ends: Final = LinkSet(self.context, _of(Segment, kept), _of(Seen, kept), self._link_changed)
         host = Host(
@@ -283,8 +284,8 @@ class Node:
         self.vault.expire()
         self.meeting.keep_numbers()
         self._contacts = self.contacts()
-        # Between a relay and an end of its paths the numbers travel with what the two have to say to each other (rule 2).
-        listeners = set(self.context.pads) | self.paths.ends()
+        # The destination of a path does not call its relays: their calls, and its answers, carry the numbers of both (rule 2).
+        listeners = set(self.context.pads) | self.paths.addressees()
         for peer in sorted(self._contacts):
             if not self.meeting.met(peer):
                 self.meeting.begin(peer)

@@ -197,10 +197,10 @@ class Paths:
             found.update((destination.entry.source, *destination.entry.relays))
         return found
 
-    def ends(self) -> set[str]:
-        """The other ends of the paths that begin or end here."""
-        ahead = {source.entry.destination for source in self.sources.values()}
-        return ahead | {destination.entry.source for destination in self.destinations.values()}
+    def addressees(self) -> set[str]:
+        """To whom this node has to get through for its paths, beside the neighbours; nothing passes those where it does not."""
+        ahead: list[Source | Relay] = [*self.sources.values(), *self.relays.values()]
+        return {role.entry.destination for role in ahead} | {back.entry.source for back in self.destinations.values()}
 
     # --- whether paths are whole ----------------------------------------------------------------------------------
 
@@ -383,7 +383,7 @@ class Paths:
 
 def _beyond(claim: Claim, bound: int) -> Claim:
     """The claim without what is set aside for it already."""
-    return msgspec.structs.replace(claim, need=max(0, claim.need - bound))
+    return msgspec.structs.replace(claim, need=max(0, claim.need - bound), urgent=max(0, claim.urgent - bound))
 
 
 def _path_of(entry: PathEntry) -> tuple[str, int]:

@@ -59,6 +59,7 @@ class Relay:
         self._promises: Final = Promises()
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
         self._busy_until = 0.0
+        self._urgent, self._urgent_until = 0, 0.0  # bytes that requests at the source want, as it told last
         for record in self.sequences.values():
             if record.state is not RelayedState.CLOSED:
                 self._waste(record, "restart")
@@ -84,7 +85,7 @@ class Relay:
         context, held = self._context, self._held
         if held is None or held.until <= context.clock.now() or not context.linked(self.after):
             return 0
-        return held.limit if context.met(self.after) and context.met(self.entry.destination) else 0
+        return held.limit if context.met(self.after) and context.reached(self.entry.destination) else 0
 
     @property
     def idle(self) -> bool:
@@ -95,7 +96,8 @@ class Relay:
         """What this path could use of the pad towards the next node, what is set aside for it included."""
         active = self._busy_until > self._context.clock.now()
         need = max(0, self._allowed() - self._top) + self._unseen()
-        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
+        urgent = self._urgent if self._urgent_until > self._context.clock.now() else 0
+        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need, urgent)
 
     @property
     def set_aside(self) -> int:
@@ -278,6 +280,10 @@ class Relay:
             self._cancel(record)
             self._context.journal.delete(record, lazy=True)
 
+    def urge(self, urgent: int) -> None:
+        """The source says how much of its credit requests want: that comes before the filling of anybody's buffer."""
+        self._urgent, self._urgent_until = urgent, self._context.clock.now() + limits.CREDIT_LIFE
+
     def tell_floor(self) -> None:
         """Pass the source's marks on, so that what it voided before it came here holds no credit back behind this node."""
         if self.after != self.entry.destination:  # to which the source speaks itself
@@ -287,6 +293,7 @@ class Relay:
                 floor=self._route.floor,
                 settled=self._route.settled,
                 closed=self._closed,
+                urgent=self._urgent,
             )
             self._context.outbox.tell(self.after, self.entry.key, floor)
 

@@ -14,7 +14,7 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.context import Context
-from quiver.domain.credit import Claim
+from quiver.domain.credit import Claim, Recent
 from quiver.domain.events import PathPrimed
 from quiver.domain.intervals import Intervals
 from quiver.domain.messages import Announcement, Answer, Credit, Floor, Outcome
@@ -81,6 +81,8 @@ class Source:
         self.refusals = 0  # of containers, in a row
         self.share = 0  # bytes of pad towards the next node that this path may take now
         self._busy_until = 0.0
+        self._waiting = 0  # bytes
+        self._recent: Final = Recent()  # bytes of pad that requests took
         self.primed = False  # a block of it has become ready in this run
         self.taken = 0  # bytes of pad that containers took, in this run
         for length in route.open.values():
@@ -145,7 +147,19 @@ class Source:
         """What this path could use of the pad towards the next node: what its buffer lacks, and one large request."""
         need = missing + limits.LARGEST_REQUEST if self.credit and not self.standing.retiring else 0
         active = self._busy_until > self._context.clock.now()
-        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need)
+        return Claim(self.entry.key, self.entry.priority, self.entry.rate, active, need, self.urgent)
+
+    @property
+    def urgent(self) -> int:
+        """Bytes of pad that requests want: those that wait, and as much as they took lately while credit is honoured."""
+        lately = self._recent.value(self._context.clock.now())
+        return self._waiting + int(lately * limits.CREDIT_HONOURED / limits.RECENT)
+
+    def waits(self, count: int) -> None:
+        """Requests wait for so many bytes of pad, or for none; those before on the path hear of it at once where it is new."""
+        new, self._waiting = count > 0 and not self._waiting, count
+        if new and not self.standing.retiring:
+            self.tell_floor()
 
     @property
     def finished(self) -> bool:
@@ -306,6 +320,7 @@ class Source:
         assert len(taken) == length
         self._under_way[container] = [sequence for sequence, _, _ in pieces]
         self.taken += length
+        self._recent.add(length, self._context.clock.now())
         pad = Secret(taken)
         taken[:] = bytes(len(taken))
         return PadRun(pieces, pad, hash_key, list(nodes))
@@ -362,6 +377,7 @@ class Source:
             floor=self.floor,
             settled=self.settled,
             closed=min((sequence.start for sequence in self._open.values()), default=self._route.next_start),
+            urgent=self.urgent,
         )
         for node in dict.fromkeys((self.entry.destination, self.entry.after(self._context.node))):
             self._context.outbox.tell(node, self.entry.key, floor)

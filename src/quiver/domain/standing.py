@@ -56,7 +56,7 @@ class Standing:
         held, context = self._held, self._context
         if held is None or not held.limit or held.until <= context.clock.now():
             return False
-        return context.linked(self._after) and context.met(self._after) and context.met(self._entry.destination)
+        return context.linked(self._after) and context.met(self._after) and context.reached(self._entry.destination)
 
     def credit(self, used: int) -> int:
         """Bytes above the byte count `used` that sequences may take; 0 says that the path is not whole, or dry."""

@@ -6,12 +6,14 @@ Whatever goes wrong on the way is a `CallError` with its class; what a status me
 import enum
 import os
 import ssl
+import time
 from typing import Final
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError, RemoteError
 from quiver.net.tls_refusal import refusal_in
 
@@ -94,6 +96,8 @@ class HttpClient:
         self._source: Final = source
         self._body_limit: Final = body_limit
         self._session = session
+        self._since = 0.0  # when our session was opened
+        self._calls = 0  # under way
         self._own_session: Final = session is None
         timeouts = timeouts or Timeouts()
         self._timeout: Final = aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect)
@@ -115,6 +119,19 @@ class HttpClient:
         Raises:
             CallError: none came that can be read.
         """
+        await self._renewed()
+        self._calls += 1
+        try:
+            return await self._called(verb, target, body)
+        finally:
+            self._calls -= 1
+
+    async def _renewed(self) -> None:
+        """Let go of connections that are as old as any may get (rule 6): the next ones show both certificates again."""
+        if not self._calls and time.monotonic() >= self._since + limits.CONNECTION_AGE:
+            await self.close()
+
+    async def _called(self, verb: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -135,6 +152,7 @@ class HttpClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._since = time.monotonic()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=_CONNECTIONS,

@@ -1,11 +1,15 @@
-"""What daemons do with signals and with the task that is their work."""
+"""What daemons do with signals, with the task that is their work, and so that their memory is written nowhere."""
 
 import asyncio
+import ctypes
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-__all__ = ["HangUp", "ended", "signalled"]
+__all__ = ["HangUp", "ended", "keep_memory", "signalled"]
+
+_PR_SET_DUMPABLE: Final = 4
 
 
 class HangUp:
@@ -30,6 +34,15 @@ class HangUp:
         while self._again:
             self._again = False
             await self._act()
+
+
+def keep_memory() -> None:
+    """No core file of this process, whatever happens to it: pads and keys are in its memory (rule 4). No debugger either.
+
+    The limit alone does not hold where the system pipes core files to a program (core(5)).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 async def ended(task: "asyncio.Task[None]") -> None:

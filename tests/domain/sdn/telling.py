@@ -139,6 +139,8 @@ class Desk:
             for key in order.remove:
                 self.held[order.node].pop(key, None)
             self.held[order.node].update({entry.key: entry for entry in order.put})
+            for node in order.forget:
+                self.addresses[order.node].pop(node, None)
             self.addresses[order.node].update(order.addresses)
             self.known.update({entry.key: entry for entry in order.put})
         self.core.done(order)

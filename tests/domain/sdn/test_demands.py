@@ -136,6 +136,22 @@ def test_one_node_cannot_fill_the_table_for_all() -> None:
     assert demands.room_for("b")
 
 
+def test_the_operator_hears_of_an_application_for_which_there_is_no_room() -> None:
+    desk = Desk(LINE)
+    desk.changed = {"a": PAIRS, "d": PAIRS}
+    for number in range(limits.ON_THE_FLY_PER_NODE // 2):
+        for ends in (("a", f"x{number}"), (f"x{number}", "a")):
+            demand = on_the_fly(*ends)
+            desk.rows[demand.kind, demand.id] = encode(demand)
+    desk.begin()
+    desk.connect()
+    desk.happen("a", ASKS)
+    desk.settle()
+    (told,) = desk.told("application-refused")
+    assert told.about["demand"] == "auto:a:d"
+    assert "a has as many" in told.about["reason"]
+
+
 def test_what_nobody_uses_for_long_is_given_up_and_what_is_used_in_one_direction_is_not() -> None:
     demands = Demands([on_the_fly("a", "d"), on_the_fly("d", "a"), on_the_fly("a", "b"), on_the_fly("b", "a")])
     assert demands.unused(0.0) == []

@@ -4,7 +4,7 @@ import pytest
 
 from quiver.domain import limits
 from quiver.domain.errors import ConflictError
-from quiver.domain.events import CreditGained
+from quiver.domain.events import CreditGained, LinkDown
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.records import What
 from tests.domain.sdn.telling import Desk
@@ -118,3 +118,40 @@ def test_a_node_that_is_admitted_again_stays_and_is_used():
     desk.core.operator.demand(Demand(name="x", source="a", destination="d", excluded=("c",)))
     desk.settle(1)
     assert "x/1/1" in desk.held["b"]
+
+
+def test_addresses_of_a_node_that_is_gone_go_from_all_agents():
+    desk = served()
+    assert desk.addresses["a"]["b"] == "b:1"
+    desk.core.operator.dismiss("b")
+    desk.settle(2)
+    credited(desk, "v/1/2")
+    desk.settle(limits.DRAINING_TIME)
+    assert nodes(desk) == ["a", "c", "d"]
+    assert not any("b" in known for known in desk.addresses.values())
+    desk.core.operator.admit("b", "b:2")
+    desk.connect("b")
+    desk.core.operator.drain(What.NODE, "c")
+    desk.settle(2)
+    assert desk.addresses["a"]["b"] == "b:2"
+
+
+@pytest.mark.parametrize(("what", "name"), [(What.NODE, "c"), (What.LINK, "c-d")])
+def test_nothing_is_placed_where_the_operator_has_drained_even_if_there_is_no_other_way(what: What, name: str):
+    desk = served()
+    desk.core.operator.drain(what, name)
+    desk.down.add("b-d")
+    desk.happen("b", LinkDown(link="b-d", neighbour="d"))
+    desk.settle(10)
+    assert not any(order.put for order in desk.edits("c"))
+    assert desk.told("unserved")
+    desk.core.operator.drain(what, name, drained=False)
+    desk.settle(1)
+    assert desk.held["c"]
+
+
+def test_what_has_no_other_way_stays_where_it_is_drained_and_is_not_interrupted():
+    desk = served(("a", "b"), ("b", "d"))
+    desk.core.operator.drain(What.NODE, "b")
+    desk.settle(10)
+    assert holders(desk) == {node: ["v/1/1"] for node in "abd"}

@@ -275,7 +275,7 @@ def test_a_penalty_is_forgotten_by_halves() -> None:
 
 
 def test_a_path_moves_a_few_times_at_once_and_then_once_in_a_pause() -> None:
-    budget = Budget(0.0)
+    budget = Budget(0.0, limits.MOVE_BURST, limits.MOVE_PAUSE)
     for _ in range(limits.MOVE_BURST):
         assert budget.allows(0.0)
         budget.spend(0.0)

@@ -4,6 +4,7 @@ import pytest
 
 from quiver.domain import limits
 from quiver.domain.sdn.demands import Demand
+from quiver.domain.sdn.optimising import Plan, Work
 from tests.simulation.world import World
 
 from . import pilot
@@ -76,3 +77,20 @@ def test_a_network_that_serves_everything_is_left_alone() -> None:
     network.world.run(10 * limits.ALLOCATION_INTERVAL)
     assert not network.pilot.told("rerouted")
     assert not network.pilot.told("allocated")
+
+
+def test_a_path_whose_end_is_away_does_not_hold_up_all_allocations_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALLOCATION_MOVES", 1)
+    works = []
+
+    def plan_for(work: Work) -> Plan:
+        works.append(work.id)
+        network.pilot.cut.add("n0")
+        network.pilot.core.lost("n0")
+        routes = {"first": (("n0", "n2", "n1"),), "later": (("n3", "n0", "n2", "n1"),)}
+        return Plan(id=work.id, routes=routes, worthwhile=True, served=2, before=1)
+
+    monkeypatch.setattr(pilot, "solve", plan_for)
+    network = spoiled()
+    network.world.run(6 * limits.ALLOCATION_INTERVAL)
+    assert len(works) >= 3, "the source of the first path is still away"

@@ -89,7 +89,11 @@ class Applications:
             wanted = [on_the_fly(source, destination) for source, destination in missing]
         except ConfigurationError:  # their names are too long for one name
             return []
-        return wanted if all(demands.room_for(end) for end in ends) else []
+        full = next((end for end in ends if not demands.room_for(end)), "") if wanted else ""
+        if full:
+            reason = f"no room: {full} has as many demands on the fly as one node may have, or the network has"
+            self._core.voices.say(ends[0], "application-refused", now, demand=wanted[0].name, reason=reason)
+        return [] if full else wanted
 
     def watch(self, node: str, now: float) -> None:
         """A source has reported: keys have taken more of a virtual link whenever somebody uses it."""

@@ -91,7 +91,7 @@ class Controller:
         view = core.knowledge.view(node)
         view.connected, view.changed_at = True, core.now()
         core.sessions[node].up(Stage.LISTENING if core.leader.phase is Phase.GATHERING else Stage.STAMPING)
-        core.notices.say("node-connected", core.now(), node=node)
+        core.voices.say(node, "node-connected", core.now())
         core.stale = True
 
     def lost(self, node: str) -> None:
@@ -102,7 +102,7 @@ class Controller:
         core.sessions[node].down()
         view = core.knowledge.view(node)
         view.connected, view.changed_at = False, core.now()
-        core.notices.say("node-lost", core.now(), node=node)
+        core.voices.say(node, "node-lost", core.now())
         core.stale = True
 
     # --- what agents say ------------------------------------------------------------------------------------------
@@ -144,9 +144,10 @@ class Controller:
         core.stale = core.stale or not path
         if isinstance(body, TOLD):
             about = body.destination if isinstance(body, BufferExhausted) else body.link
-            core.notices.say(str(body.__struct_config__.tag), now, node=node, about=about[: limits.NAME_LENGTH])
+            name = str(body.__struct_config__.tag)
+            core.voices.say(node, name, now, about=about[: limits.NAME_LENGTH])
         elif isinstance(body, RaisedAlarm):
-            core.notices.say("alarm", now, node=node, alarm=body.name[: limits.NAME_LENGTH])
+            core.voices.say(node, "alarm", now, alarm=body.name[: limits.NAME_LENGTH])
         elif isinstance(body, NewApplication):
             self._serve(self._applications.asked(node, body, now))
 
@@ -155,8 +156,10 @@ class Controller:
         for demand in demands:
             try:
                 self.operator.demand(demand)
-            except (ConfigurationError, LimitError):  # an operator's demand has the name, or the table is full
-                self._core.notices.say("application-refused", self._core.now(), demand=demand.name)
+            except (ConfigurationError, LimitError) as error:  # an operator's demand has the name, or the table is full
+                self._core.notices.say(
+                    "application-refused", self._core.now(), demand=demand.name, reason=error.message
+                )
 
     # --- what became of orders ------------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Controller:
             self._provisioning.touch((order.node,))
             if failure is Failure.REFUSED:
                 self._provisioning.edit_refused(order, about)
-                core.notices.say("edit-refused", now, node=order.node, path=about)
+                core.voices.say(order.node, "edit-refused", now, path=about)
                 for entry in order.put:
                     self._steering.touch(entry.key)
 

@@ -8,7 +8,7 @@ from quiver.domain.sdn.demands import Demands
 from quiver.domain.sdn.knowledge import Knowledge
 from quiver.domain.sdn.leadership import Leader
 from quiver.domain.sdn.memory import Memory
-from quiver.domain.sdn.notices import Notices
+from quiver.domain.sdn.notices import Notices, Voices
 from quiver.domain.sdn.records import Fact
 from quiver.domain.sdn.sessions import Session, Stage
 from quiver.domain.sdn.topology import Topology
@@ -31,6 +31,7 @@ class Core:
         self.clock: Final = clock
         self.memory: Final = Memory(facts)
         self.notices: Final = Notices()
+        self.voices: Final = Voices(self.notices)
         self.leader: Final = Leader(self.memory, self.notices, clock.now(), salt)
         self.knowledge: Final = Knowledge()
         self.topology: Final = Topology(self.knowledge, self.memory)
@@ -84,5 +85,5 @@ class Core:
         view.distrust = reason
         if view.accused != reason:  # told once, though each report is judged anew
             view.accused = reason
-            self.notices.say("node-distrusted", self.now(), node=node, reason=reason)
+            self.voices.say(node, "node-distrusted", self.now(), reason=reason)
         self.stale = True

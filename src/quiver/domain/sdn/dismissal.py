@@ -95,5 +95,8 @@ class Dismissal:
         del self._since[node], core.sessions[node]
         core.memory.delete(core.memory.members.pop(node))
         core.knowledge.forget(node)
+        core.voices.forget(node)
         self._undrain(node)
+        self._provisioning.former.add(node)
+        self._provisioning.touch(core.sessions)
         core.notices.say("node-gone", core.now(), node=node, left=str(left))

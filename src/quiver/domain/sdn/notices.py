@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 
 from quiver.domain import limits
+from quiver.domain.sdn.rates import Budget
 
-__all__ = ["Notice", "Notices"]
+__all__ = ["Notice", "Notices", "Voices"]
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +46,33 @@ class Notices:
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
+
+
+class Voices:
+    """What agents bring into the history: none can push out of it what others, and the operators, have done.
+
+    Args:
+        notices: where it is told.
+    """
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices: Final = notices
+        self._budgets: Final[dict[str, Budget]] = {}
+        self._hushed: Final[set[str]] = set()
+
+    def say(self, node: str, name: str, at: float, **about: str) -> None:
+        """Something came of an agent; what is too much of one is passed over, and that is told once."""
+        budget = self._budgets.setdefault(node, Budget(at, limits.VOICE_BURST, limits.VOICE_PAUSE))
+        if budget.whole(at):
+            self._hushed.discard(node)
+        if budget.allows(at):
+            budget.spend(at)
+            self._notices.say(name, at, seconds=None, node=node, **about)
+        elif node not in self._hushed:
+            self._hushed.add(node)
+            self._notices.say("too-much-told", at, node=node)
+
+    def forget(self, node: str) -> None:
+        """A node has left the network."""
+        self._budgets.pop(node, None)
+        self._hushed.discard(node)

@@ -104,7 +104,7 @@ class Optimiser:
         self._began = core.now()  # when the newest work was handed out
         self._shape: frozenset[tuple[str, str]] = frozenset()  # hops when the work under way was handed out
         self._moves: Final[deque[tuple[tuple[str, int], Nodes]]] = deque()
-        self._moving: Final[set[tuple[str, int]]] = set()
+        self._moving: Final[dict[tuple[str, int], float]] = {}  # paths → since when they are to move
 
     @property
     def due(self) -> float:
@@ -174,12 +174,15 @@ class Optimiser:
         )
 
     def step(self) -> None:
-        """Let the next paths move when those before have."""
-        paths = self._steering.paths
-        for key in list(self._moving):
+        """Let the next paths move when those before have, or have had time to: an end may be away, or a budget used up."""
+        paths, now = self._steering.paths, self._core.now()
+        for key, since in list(self._moving.items()):
             path = paths.get(key)
             if path is None or not (path.target or path.coming):
-                self._moving.discard(key)
+                del self._moving[key]
+            elif now >= since + limits.ALLOCATION_INTERVAL and path.coming is None:
+                path.target = ()
+                del self._moving[key]
         while self._moves and len(self._moving) < limits.ALLOCATION_MOVES:
             key, nodes = self._moves.popleft()
             path, demand = paths.get(key), self._core.demands.get(key[0])
@@ -187,7 +190,7 @@ class Optimiser:
                 continue
             if self._steering.search.free(path, demand, nodes):  # others of its demand may have moved meanwhile
                 path.target, path.hurried, path.changed = nodes, False, True
-                self._moving.add(key)
+                self._moving[key] = now
 
 
 def _assigned(paths: list[Path], routes: list[Nodes]) -> list[tuple[tuple[str, int], Nodes]]:

@@ -39,7 +39,7 @@ class Path:
         self.trouble: Trouble | None = None
         self.target: Nodes = ()  # where a global allocation, or room for the other paths of its demand, wants it ...
         self.hurried = False  # ... the latter, which cannot wait
-        self.budget: Final = Budget(now)
+        self.budget: Final = Budget(now, limits.MOVE_BURST, limits.MOVE_PAUSE)
         self.moved_at = float("-inf")
         self.changed = True  # it is to be looked at
         self.wake_at = now  # or then

@@ -20,6 +20,10 @@ from quiver.domain.sdn.versions import Version, VersionState
 __all__ = ["Provisioning"]
 
 
+Difference = tuple[tuple[PathEntry, ...], tuple[str, ...], dict[str, str], tuple[str, ...]]
+"""Entries to put, keys of those to remove, addresses to write, nodes whose addresses are to be forgotten."""
+
+
 class Provisioning:
     """Lays and removes path versions.
 
@@ -35,6 +39,7 @@ class Provisioning:
         self.refused: Final[dict[str, str]] = {}  # key of a version → the node that refused it
         self.undecided: Final[set[str]] = set()  # keys of entries that may still bring a demand back
         self.emptied: Final[set[str]] = set()  # nodes at which nothing is to be left, whoever knows of it
+        self.former: Final[set[str]] = set()  # nodes that have left the network, and whose addresses go
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -140,7 +145,7 @@ class Provisioning:
                 del self._changed[node]
         return made
 
-    def _difference(self, session: Session) -> tuple[tuple[PathEntry, ...], tuple[str, ...], dict[str, str]]:
+    def _difference(self, session: Session) -> Difference:
         held = session.entries
         remove = tuple(key for key, entry in held.items() if self._unwanted(session.node, entry))
         count = Counter((entry.virtual_link, entry.path) for key, entry in held.items() if key not in remove)
@@ -153,7 +158,9 @@ class Provisioning:
             if count[path] < limits.VERSIONS_PER_PATH and not (session.alone and put):
                 put.append(entry)
                 count[path] += 1
-        return tuple(put), remove, self._addresses(session, [*put, *held.values()])
+        needed = _needed(session.node, [*put, *held.values()])
+        forget = tuple(sorted(self.former.intersection(session.addresses).difference(needed)))
+        return tuple(put), remove, self._addresses(session, needed), forget
 
     def _unwanted(self, node: str, entry: PathEntry) -> bool:
         """Whether an entry that a node holds has to go: its version does, or it is an orphan or a forgery."""
@@ -167,17 +174,8 @@ class Provisioning:
             return True
         return source.stage is Stage.READY  # else its source, which knows, has to be heard first
 
-    def _addresses(self, session: Session, entries: Iterable[PathEntry]) -> dict[str, str]:
-        """Addresses that a node lacks for its paths: relays and source call the destination, neighbours each other."""
-        needed: dict[str, None] = {}
-        for entry in entries:
-            if session.node == entry.destination:
-                needed.update(dict.fromkeys(entry.nodes))
-            needed[entry.destination] = None
-            for one, other in pairwise(entry.nodes):
-                if session.node in (one, other):
-                    needed.update({one: None, other: None})
-        needed.pop(session.node, None)
+    def _addresses(self, session: Session, needed: Iterable[str]) -> dict[str, str]:
+        """Addresses that a node lacks."""
         wanted = {node: self._core.memory.members[node].address for node in needed if node in self._core.memory.members}
         return {node: there for node, there in wanted.items() if there and session.addresses.get(node) != there}
 
@@ -186,3 +184,17 @@ class Provisioning:
         keys = [entry.key for entry in edit.put]
         if about in keys or len(keys) == 1:
             self.refused[about if about in keys else keys[0]] = edit.node
+
+
+def _needed(node: str, entries: Iterable[PathEntry]) -> list[str]:
+    """Whose addresses a node needs for its paths: relays and source call the destination, neighbours each other."""
+    needed: dict[str, None] = {}
+    for entry in entries:
+        if node == entry.destination:
+            needed.update(dict.fromkeys(entry.nodes))
+        needed[entry.destination] = None
+        for one, other in pairwise(entry.nodes):
+            if node in (one, other):
+                needed.update({one: None, other: None})
+    needed.pop(node, None)
+    return list(needed)

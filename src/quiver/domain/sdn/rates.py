@@ -69,31 +69,40 @@ class Penalty:
 
 
 class Budget:
-    """How often a path may move: some times at once, then once in a pause.
+    """How often something may be: some times at once, then once in a pause.
 
     Args:
         now: seconds.
+        burst: times at once.
+        pause: seconds.
     """
 
-    def __init__(self, now: float) -> None:
-        self._left = float(limits.MOVE_BURST)
+    def __init__(self, now: float, burst: int, pause: float) -> None:
+        self._burst: Final = float(burst)
+        self._pause: Final = pause
+        self._left = self._burst
         self._then = now
 
     def _refill(self, now: float) -> None:
-        self._left = min(float(limits.MOVE_BURST), self._left + (now - self._then) / limits.MOVE_PAUSE)
+        self._left = min(self._burst, self._left + (now - self._then) / self._pause)
         self._then = now
 
     def allows(self, now: float) -> bool:
-        """Whether it may move now."""
+        """Whether it may be now."""
         self._refill(now)
         return self._left >= 1.0
 
     def spend(self, now: float) -> None:
-        """It moves."""
+        """It is."""
         self._refill(now)
         self._left -= 1.0
 
     def due(self, now: float) -> float:
-        """When it may move again."""
+        """When it may be again."""
         self._refill(now)
-        return now + max(0.0, 1.0 - self._left) * limits.MOVE_PAUSE
+        return now + max(0.0, 1.0 - self._left) * self._pause
+
+    def whole(self, now: float) -> bool:
+        """Whether nothing of it is used up."""
+        self._refill(now)
+        return self._left >= self._burst

@@ -24,6 +24,7 @@ __all__ = ["LinkView", "Pair", "Topology", "pair_of"]
 
 Pair = tuple[str, str]
 Claim = tuple[NodeView, LinkReport]  # what one agent says of a link
+DRAINED: Final = "drained"
 LOW: Final = 4  # own pad below this part of its level is low (events.PadLow) ...
 HIGH: Final = 2  # ... until it is above this one (events.PadHigh)
 
@@ -178,7 +179,7 @@ class Topology:
             return Verdict(Condition.BROKEN, "link-down", where)
         low = (node, after) in self._low
         for cause, holds, urgent in (
-            ("drained", all(link.drained for link in alive), True),
+            (DRAINED, all(link.drained for link in alive), True),
             ("qber", all(link.alarmed for link in alive), True),
             ("node-silent", self._silent(node) or self._silent(after), True),
             ("device-fault", low and not any(link.producing for link in alive), True),
@@ -222,21 +223,26 @@ class Topology:
                 worst = verdict
         for node in nodes[1:-1]:
             if (What.NODE, node) in self._memory.drained:
-                return Verdict(Condition.POOR, "drained", node, urgent=True)
+                return Verdict(Condition.POOR, DRAINED, node, urgent=True)
         return worst
 
     # --- for routing ----------------------------------------------------------------------------------------------
 
     def graph(self, now: float, need: Need) -> Graph:
-        """The network for the routing functions, with nothing placed on it and without hops that are not as good as needed."""
+        """The network for the routing functions, with nothing placed on it and without hops that are not as good as needed.
+
+        Nothing is placed where the operator has drained it, however much it is needed: it may be switched off next. What passes
+        there and has no other way stays.
+        """
         links, states = [], {}
         for pair, ids in self._hops.items():
             # A hop that is poor in one direction is left out in both: they share what comes.
-            closed = not (self.hop(*pair).meets(need) and self.hop(*pair[::-1]).meets(need))
+            verdicts = self.hop(*pair), self.hop(*pair[::-1])
+            closed = any(verdict.cause == DRAINED or not verdict.meets(need) for verdict in verdicts)
             links += [self._link(self.links[link], pair, closed=closed) for link in ids]
         for what, name in self._memory.drained:
             if what is What.NODE:
-                states[name] = Availability.UP if need is Need.ANY else Availability.DRAINED
+                states[name] = Availability.DRAINED
         views = list(self._knowledge)
         names = {view.node for view in views}
         graph = Graph(
