@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 LOCKED := install --only-binary :all: --require-hashes --no-deps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo test test-system system-packages lint types bench docs chaos scale sim-long lock clean
+.PHONY: help install plots demo test test-system system-packages lint types bench docs chaos scale sim-long lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@touch $@
 
 install: $(VENV)/.run  ## create .venv with .venv/bin/quiver
+
+plots: $(VENV)/.run requirements/plots.txt  ## install what `quiver simulate --plots` needs beside
+	@$(PIP) $(LOCKED) -r requirements/plots.txt
 
 demo: $(VENV)/.run  ## start a QKD network on loopback, relay keys through it, print what happened
 	@$(BIN)/quiver demo

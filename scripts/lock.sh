@@ -7,3 +7,4 @@ compile() {
 }
 compile --all-extras -o requirements/dev.txt pyproject.toml
 printf 'setuptools\n' | compile -c requirements/dev.txt -o requirements/run.txt pyproject.toml -
+compile -c requirements/dev.txt --extra plots -o requirements/plots.txt pyproject.toml

@@ -49,9 +49,11 @@ def test_the_bound_knows_faults_and_time():
 
 def test_on_a_committed_trace_the_router_serves_95_percent_of_the_possible_and_rejects_a_quarter_less_than_static_routes():
     trace = committed(BENCH_NETWORK)[2]
-    served, avoided = served_of_possible(trace)
-    assert 0.95 <= served <= 1 + 1e-9
-    assert avoided >= 0.25
+    shares = served_of_possible(trace)
+    assert 0.95 <= shares.lp_share <= 1 + 1e-9
+    assert shares.rejections >= 0.25
+    assert shares.lp_of_demand < 1, "not even the linear program can serve everything"
+    assert 0.1 <= shares.static_rejected <= 0.4
 
 
 def test_a_share_shows_the_mean_and_the_worst_case():

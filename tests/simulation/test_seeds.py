@@ -17,7 +17,7 @@ from .site import Site
 
 SEEDS = 1000
 CHUNK = 10
-SERVED = 0.25  # of the requests that are over while faults are about, of one chunk; two thirds is usual, 0 where nothing is primed
+SERVED = 0.25  # of the requests that are over while faults are about, of one chunk; usual are 0.6, and 0 where nothing is primed
 KILLS = 24  # every one of a node's first commits is a crash point, on the real key database ...
 RUNS = 120  # ... in five networks each
 ON_DISK = 1_000_000  # these seeds are apart from the others

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
@@ -23,7 +24,7 @@ from quiver.simulate.policies import KeyAware
 from quiver.simulate.run import demand_of, run
 from quiver.simulate.trace import Trace, committed
 
-__all__ = ["BENCH_NETWORK", "measure_routing", "served_of_possible"]
+__all__ = ["BENCH_NETWORK", "Shares", "measure_routing", "served_of_possible"]
 
 BENCH_NETWORK: Final = "backbone-145+12"
 """Of its traces the network is loaded so that static shortest paths reject 10 to 40 %, and not all can be served."""
@@ -31,6 +32,12 @@ BENCH_NETWORK: Final = "backbone-145+12"
 _SIZES: Final = {145: "mesh-145", 1000: "mesh-1000"}
 _RATE: Final = 5_000  # bit/s of the demand that is routed
 _PAIRS: Final = 1_000  # drawn; as many are routed as there is time for
+_SHARES: Final = {
+    "lp_share": "what a linear program over arcs, which may split and reroute all, could serve",
+    "rejections": "no rejection that static shortest paths make",
+    "lp_of_demand": "all that is asked for; says how the traces are loaded, and nothing of the router",
+    "static_rejected": "all requests; likewise",
+}
 _CEILING: Final = "scipy's Dijkstra in C from one node, arcs and prices ready"
 
 
@@ -46,32 +53,43 @@ async def measure_routing(_root: Path, seconds: float, progress: Progress) -> li
         progress(f"routing.one_route.{size}")
         figures.append(_one_route(f"routing.one_route.{size}", _busy(name), seconds / (2 * RUNS)))
         await asyncio.sleep(0)  # a signal is heard here
-    served, avoided = [], []
+    found = []
     for trace in committed(BENCH_NETWORK):
         progress(f"routing.lp_share, routing.rejections: seed {trace.seed}")
-        one, other = served_of_possible(trace)
-        served.append(one)
-        avoided.append(other)
+        found.append(served_of_possible(trace))
         await asyncio.sleep(0)
-    figures.append(
-        share(
-            "routing.lp_share", served, "what a linear program over arcs, which may split and reroute all, could serve"
-        )
-    )
-    figures.append(share("routing.rejections", avoided, "no rejection that static shortest paths make"))
+    for name, ceiling in _SHARES.items():
+        figures.append(share(f"routing.{name}", [getattr(one, name) for one in found], ceiling))
     return figures
 
 
-def served_of_possible(trace: Trace) -> tuple[float, float]:
-    """What fast choice and global allocation make of a trace, without any pad ahead.
+class Shares(msgspec.Struct, frozen=True, kw_only=True):
+    """What fast choice and global allocation make of a trace, without any pad ahead, and how the trace is loaded.
 
-    Returns:
-        The bits served, of those that the bound's program could serve; and the share of the rejections of static shortest paths
-        that are avoided.
+    Attributes:
+        lp_share: bits served, of those that the bound's program could serve.
+        rejections: share of the rejections of static shortest paths that are avoided.
+        lp_of_demand: bits that the program could serve, of those asked for: below 1 not everything can be.
+        static_rejected: requests that static shortest paths reject, of all.
     """
+
+    lp_share: float
+    rejections: float
+    lp_of_demand: float
+    static_rejected: float
+
+
+def served_of_possible(trace: Trace) -> Shares:
+    """All shares of a trace."""
     network = network_named(trace.network)
     static, steered = (run(network, trace, policy, 0.0) for policy in (PolicyName.STATIC, PolicyName.GLOBAL))
-    return steered.served / servable(network, trace), 1 - steered.rejected / static.rejected
+    possible = servable(network, trace)
+    return Shares(
+        lp_share=steered.served / possible,
+        rejections=1 - steered.rejected / static.rejected,
+        lp_of_demand=possible / trace.demanded,
+        static_rejected=static.rejected_share,
+    )
 
 
 def _busy(name: str) -> Graph:

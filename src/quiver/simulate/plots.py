@@ -30,7 +30,9 @@ def check_plotting() -> None:
     try:
         import matplotlib.figure  # noqa: F401  # an extra: who does not plot need not install it
     except ImportError:
-        raise ConfigurationError("plots need matplotlib, which the extra installs: quiver-qkd[plots]") from None
+        raise ConfigurationError(
+            "plots need matplotlib: `make plots` installs it, or the extra quiver-qkd[plots]"
+        ) from None
 
 
 def plot(comparison: Comparison, directory: Path) -> list[Path]:
