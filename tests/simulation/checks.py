@@ -80,7 +80,7 @@ def answered_keys_are_fetched_once(load: Load, scenery: Scenery, rolled_back: st
 
 
 def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
-    """No delivered key of 128 bits and more stands in a message between nodes, an alarm, an audit line or a log."""
+    """No delivered key of 128 bits and more stands in a message to a node or controller, an alarm, an audit line or a log."""
     record = scenery.transport.record
     raw = b"|".join(
         item.ciphertext.reveal()
@@ -90,7 +90,7 @@ def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:
     )
     text = b"|".join(message.body for message in record) + repr(scenery.logs).encode()
     for site in scenery.sites.values():
-        text += msgspec.json.encode([site.alarms, site.disk.audit])
+        text += msgspec.json.encode([site.alarms, site.disk.audit]) + b"|".join(getattr(site, "told", ()))
     lowered = text.lower()
     found = []
     for asked in load.asked:

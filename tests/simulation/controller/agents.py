@@ -11,6 +11,9 @@ from quiver.domain.provision import Provision, compose
 from quiver.domain.report import NodeReport
 from quiver.domain.reporting import report
 from quiver.domain.sdn.orders import Edit, Failure, Order, Read, Stamp
+from quiver.protocols.netconf.xml import serialise
+from quiver.protocols.yang.events import event_to_xml
+from quiver.protocols.yang.report import report_to_xml
 from tests.simulation.site import Site
 
 
@@ -79,14 +82,18 @@ class ManagedSite(Managed, Site):
     def __init__(self, world, policy, disk, transport, devices):
         super().__init__(world, policy, disk, transport, devices)
         self.manage(policy)
+        self.told: list[bytes] = []  # what went to controllers, as it stands on the wire
 
     def _event(self, event: NumberedEvent) -> None:
         super()._event(event)
+        self.told.append(serialise(event_to_xml(event, self.node.run)))
         for listener in self.listeners:
             listener(self, self.node.run, event)
 
     def true_report(self) -> NodeReport:
-        return report(self.node, self.provision)
+        told = report(self.node, self.provision)
+        self.told.append(serialise(report_to_xml(told)))
+        return told
 
     def take(self, network: Network) -> None:
         self.node.reconfigure(network)

@@ -6,10 +6,14 @@ from unittest import mock
 
 import pytest
 
+from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.memory import Memory
 from quiver.domain.sdn.provisioning import Provisioning
 from quiver.domain.sdn.search import Search
+from tests.simulation.checks import no_key_leaves
+from tests.simulation.world import World
 
+from .network import ManagedNetwork
 from .run import run_on_paper
 
 SEEDS = range(40)
@@ -51,3 +55,16 @@ def _violated(seed: int) -> bool:
         return bool(run_on_paper(seed).violations)
     except AssertionError:  # a state machine or a table of the controller says so
         return True
+
+
+def test_a_key_in_what_an_agent_tells_its_controller_is_seen() -> None:
+    demand = Demand(name="v", source="n0", destination="n1")
+    network = ManagedNetwork(World(1), 2, [demand], edges=[(0, 1)], level=64 * 1024, rate=20_000, stock=40_000)
+    network.world.run(4.0)
+    asked = network.load.ask("sae-n0-0", "sae-n1-0")
+    network.world.run(2.0)
+    assert not no_key_leaves(network, network.load)
+    (key,) = asked.keys.values()
+    network.sites["n1"].told.append(b"<note>" + key.hex().encode() + b"</note>")
+    assert no_key_leaves(network, network.load)
+    network.close()
