@@ -149,11 +149,21 @@ def test_progress_goes_to_stderr_and_nothing_is_left(demo: Run):
     assert not demo.left_processes
 
 
-@pytest.mark.parametrize("to_all", [True, False], ids=["group", "demo alone"])
-def test_ctrl_c_in_the_middle_ends_everything(to_all: bool):
+@pytest.mark.parametrize(
+    ("after", "to_all"),
+    [
+        ("QKD devices", True),
+        ("QKD devices", False),
+        ("pairs of SAEs have shared some keys", True),  # while keys flow
+        ("was cut:", False),  # while a link is being repaired, or an agent dies
+        ("runs again", True),
+    ],
+    ids=["start-group", "start-demo alone", "load", "fault", "dark"],
+)
+def test_ctrl_c_in_the_middle_ends_everything(after: str, to_all: bool):
     with temporary_directory() as temporary, group([QUIVER, "demo", "--json"], temporary) as demo:
         assert demo.stderr is not None
-        while "QKD devices" not in demo.stderr.readline():
+        while after not in demo.stderr.readline():
             assert demo.poll() is None
         (os.killpg if to_all else os.kill)(demo.pid, signal.SIGINT)
         stdout, stderr = demo.communicate(timeout=10)
