@@ -157,3 +157,22 @@ def test_containers_and_meetings_go_on_while_the_link_between_the_two_is_cut() -
     assert stage.node(0).meeting.met("n1")
     assert len(stage.sent(Container)) == 20
     assert stage.end() == []
+
+
+def test_a_path_goes_back_to_relays_that_were_silent_for_a_while_within_half_a_second() -> None:
+    """n4 and n3 have met; without a path they exchange nothing, and when they get one n4 does not know that the way is open."""
+    stage = Stage([(0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (3, 5)], [(0, 1, 2, 3)])
+    stage.run(6.0)
+    for route in (("n0", "n4", "n5", "n3"), ("n0", "n1", "n2", "n3")):
+        stage.faults.reroute(route)
+        stage.run(12.0)
+    [old] = stage.scenery.paths
+    new = stage.scenery.reroute(old, ("n0", "n4", "n5", "n3"))
+    assert new is not None
+    assert old.nodes == ("n0", "n1", "n2", "n3")
+    stage.scenery.paths[:] = [new]
+    stage.scenery.all_paths.append(new)
+    stage.scenery.configure([old, new])
+    stage.run(0.5)
+    assert stage.node(0).paths.sources[new.key].credit > 0
+    assert stage.end() == []

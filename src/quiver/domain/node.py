@@ -157,6 +157,9 @@ class Node:
         strangers, self._contacts = self.contacts() - self._contacts, self.contacts()
         for peer in sorted(strangers):  # a new path waits for them
             self.meeting.begin(peer)
+        for peer in sorted(self.paths.addressees()):  # and for a sign of those that have had no heartbeat lately
+            if self.meeting.met(peer) and not self.meeting.reached(peer):
+                self._tell_level(peer)
 
     def _met(self, peer: str) -> None:
         """A node was met: credit may flow."""
@@ -218,8 +221,11 @@ class Node:
 
     def answered(self, message: Message, header: Header, answers: Sequence[Answer]) -> None:
         """The other node has answered a message."""
+        reached = self.meeting.reached(message.peer)
         if not self.meeting.heard(message.peer, header):
             self.meeting.begin(message.peer)
+        elif not reached and self.meeting.reached(message.peer):
+            self.paths.stir()  # credit may flow
         if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
             self.meeting.doubted(message.peer)
             self.meeting.begin(message.peer)
@@ -290,9 +296,12 @@ class Node:
             if not self.meeting.met(peer):
                 self.meeting.begin(peer)
             elif peer in listeners:
-                pads = self.context.pads.get(peer)
-                level = pads.owned if pads is not None else 0
-                self.outbox.tell(peer, "heartbeat", Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0)))
+                self._tell_level(peer)
+
+    def _tell_level(self, peer: str) -> None:
+        pads = self.context.pads.get(peer)
+        level = pads.owned if pads is not None else 0
+        self.outbox.tell(peer, "heartbeat", Heartbeat(level=level, wanted=self.paths.wanted.get(peer, 0)))
 
     def stop(self, error: QuiverError) -> None:
         """Refuse every request that is under way, as when the node can no longer write."""
