@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from quiver.net import log
 
-_COMMANDS: Final = ("agent", "bench", "controller", "demo", "device", "key", "network", "pki", "simulate")
+_COMMANDS: Final = ("agent", "bench", "consume", "controller", "demo", "device", "key", "network", "pki", "simulate")
 
 
 class _Commands(TyperGroup):

@@ -310,3 +310,23 @@ LIVE_WAITING: Final = (
 )
 LIVE_REPLAY: Final = 1000  # entries of the history that one who returns is given; of more it reads the history itself
 NETCONF_FILTER: Final = 1024  # nodes of one subtree filter; the work of a filter grows with them and with the tree
+
+# --- Consumers of keys (rollover of tunnels) ---
+ROLLOVER_INTERVAL: Final = 120.0  # seconds; REKEY_AFTER_TIME of WireGuard (its paper, section 6.1)
+ROLLOVER_INTERVAL_MIN: Final = 1.0  # seconds; a round is three round trips and two keys' delivery
+ROLLOVER_INTERVAL_MAX: Final = 86_400.0  # seconds
+ROLLOVER_PROOF: Final = 150.0  # seconds; a handshake may be 120 s away, is tried every 5, and sessions end after 180
+ROLLOVER_BEAT: Final = 5.0  # seconds; a partner that was started again is noticed within them
+ROLLOVER_LOOK: Final = 1.0  # seconds between two looks at a tunnel; `wg` tells handshakes by the second
+ROLLOVER_PATIENCE: Final = 20.0  # seconds; less than what is left of a session whose handshake is due
+ROLLOVER_PAUSE: Final = 1.0  # seconds after a round that failed
+ROLLOVER_PAUSE_MOST: Final = 30.0  # seconds; an hour of failed rounds costs 120 keys at most
+ROLLOVER_KEEP: Final = 3600.0  # seconds that the last key serves when no new one comes
+ROLLOVER_KEEP_MAX: Final = 604_800.0  # seconds; a week
+ROLLOVER_BODY: Final = 4 * KIB  # bytes of a message between partners
+ROLLOVER_CONNECTIONS: Final = 16  # of partners, of which there is one
+ROLLOVER_ANSWER: Final = 30.0  # seconds for an answer of the partner, which may wait for its node
+ROLLOVER_NAG: Final = 60.0  # seconds between two log lines about a key that has expired
+PROGRAM_TIME: Final = 10.0  # seconds that a program may take; the default
+PROGRAM_TIME_MAX: Final = 300.0  # seconds
+PROGRAM_WORDS: Final = 64  # words of a command line

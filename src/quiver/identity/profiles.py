@@ -71,6 +71,7 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("kme-pq", "kme", PQ, "saes-pq-ca", (_SERVER,), "an agent towards SAEs, post-quantum"),
         Profile("sae", "sae", CLASSICAL, "saes-ca", (_CLIENT,), "an SAE, classical"),
         Profile("sae-pq", "sae", PQ, "saes-pq-ca", (_CLIENT,), "an SAE, post-quantum"),
+        Profile("sae-partner", "sae", PQ, "saes-pq-ca", (_CLIENT, _SERVER), "an SAE towards its partner and its KME"),
         Profile("device", "device", CLASSICAL, "devices-ca", (_SERVER,), "a QKD device's KME"),
         Profile("device-client", "node", CLASSICAL, "devices-ca", (_CLIENT,), "an agent towards its devices"),
         Profile("management", "node", PQ, "management-ca", (_SERVER,), "an agent's NETCONF server"),

@@ -40,6 +40,8 @@ __all__ = [
     "names_of",
     "northbound_client",
     "northbound_server",
+    "partner_client",
+    "partner_server",
     "peer_client",
     "peer_facts",
     "peer_server",
@@ -128,6 +130,16 @@ def northbound_client(credentials: Credentials, trust: Sequence[Path]) -> TlsCon
     pq = _is_post_quantum(credentials)
     policy = tls_policy.NORTHBOUND_CLIENT if pq else tls_policy.NORTHBOUND_CLIENT_CLASSICAL
     return make_context(policy, [credentials], trust)
+
+
+def partner_server(credentials: Credentials, trust: Sequence[Path]) -> TlsContext:
+    """The listener of a tunnel's end for the other end: clients must be SAEs of the SAEs' post-quantum CA."""
+    return make_context(tls_policy.PARTNER_SERVER, [credentials], trust)
+
+
+def partner_client(credentials: Credentials, trust: Sequence[Path]) -> TlsContext:
+    """Towards the other end of a tunnel. Use `.expecting(quiver_uri("sae", id))`, as on the peer plane."""
+    return make_context(tls_policy.PARTNER_CLIENT, [credentials], trust)
 
 
 def _is_post_quantum(credentials: Credentials) -> bool:

@@ -16,6 +16,8 @@ __all__ = [
     "NORTHBOUND_CLIENT_CLASSICAL",
     "NORTHBOUND_SERVER",
     "NORTHBOUND_SERVER_CLASSICAL",
+    "PARTNER_CLIENT",
+    "PARTNER_SERVER",
     "PEER_CLIENT",
     "PEER_SERVER",
     "SAE_CLIENT_CLASSICAL",
@@ -72,8 +74,15 @@ SAE_SERVER: Final = TlsPolicy(
     "SAE", True, ANY_GROUP, f"{MLDSA65}:{CLASSICAL_SCHEMES}", ANY_SUITES, tls12=True, roles=("sae",)
 )
 SAE_SERVER_PQ: Final = replace(SAE_SERVER, groups=HYBRID, schemes=MLDSA65, suites=STRONG_SUITES, tls12=False)
-SAE_CLIENT_CLASSICAL: Final = TlsPolicy("SAE", False, ANY_GROUP, CLASSICAL_SCHEMES, ANY_SUITES, tls12=True)
-SAE_CLIENT_PQ: Final = TlsPolicy("SAE", False, HYBRID, MLDSA65, STRONG_SUITES)
+# Another maker's KME may have any name; of Quiver's own certificates only a KME's is one: an SAE's never stands for it.
+SAE_CLIENT_CLASSICAL: Final = TlsPolicy(
+    "SAE", False, ANY_GROUP, CLASSICAL_SCHEMES, ANY_SUITES, tls12=True, roles=("kme",)
+)
+SAE_CLIENT_PQ: Final = TlsPolicy("SAE", False, HYBRID, MLDSA65, STRONG_SUITES, roles=("kme",))
+
+# Between the two SAEs of a tunnel, both of which are Quiver's own programs.
+PARTNER_SERVER: Final = replace(PEER_SERVER, plane="partner", roles=("sae",))
+PARTNER_CLIENT: Final = replace(PARTNER_SERVER, server_side=False, by_identity=True)
 
 DEVICE_SERVER: Final = TlsPolicy("device", True, "X25519:P-256", CLASSICAL_SCHEMES, ANY_SUITES, tls12=True)
 DEVICE_CLIENT: Final = replace(DEVICE_SERVER, server_side=False)

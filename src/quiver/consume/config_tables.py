@@ -1,0 +1,149 @@
+"""The tables of a consumer's configuration. `quiver.consume.config` shows a whole file."""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from msgspec import Meta
+
+from quiver.consume.end import WhenExhausted
+from quiver.domain import limits
+from quiver.net.addresses import Address, ListenAddress, SourceAddress
+from quiver.net.config_file import Table
+from quiver.net.tls import Credentials
+
+__all__ = ["ConsumerTable", "ExecTable", "KmeTable", "PartnerTable", "PublicKey", "RolloverTable", "WireguardTable"]
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class ConsumerTable(Table, frozen=True, kw_only=True):
+    """Which end of the tunnel this is: the initiator is the master SAE, the responder the slave."""
+
+    role: Literal["initiator", "responder"]
+
+
+class KmeTable(Table, frozen=True, kw_only=True):
+    """The node of this site.
+
+    Attributes:
+        url: `https://host:port`.
+        certificate: of this SAE; ML-DSA or classical.
+        trust: bundles of the KMEs' authority.
+        server_name: the name in the KME's certificate, where that is not the URL's host.
+        timeout: of a call, in seconds; more than the node's time to wait for keys.
+    """
+
+    url: Text
+    certificate: Path
+    private_key: Path
+    trust: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    server_name: Text | None = None
+    timeout: Annotated[float, Meta(ge=1, le=limits.DELIVERY_WAIT_MAX)] = 15.0
+
+    @property
+    def credentials(self) -> Credentials:
+        """Certificate and key."""
+        return Credentials(self.certificate, self.private_key)
+
+
+class PartnerTable(Table, frozen=True, kw_only=True):
+    """The other end.
+
+    Attributes:
+        sae: its SAE ID, which its certificate has to name.
+        address: where the responder listens; the initiator's to know.
+        listen: likewise; the responder's to know.
+        source: local address of the initiator's calls.
+        certificate: of this SAE, of the profile `sae-partner`: ML-DSA-65.
+        trust: bundles of the SAEs' post-quantum authority.
+    """
+
+    sae: Annotated[str, Meta(min_length=1, max_length=limits.SAE_ID_LENGTH)]
+    address: Address | None = None
+    listen: ListenAddress | None = None
+    source: SourceAddress | None = None
+    certificate: Path
+    private_key: Path
+    trust: Annotated[tuple[Path, ...], Meta(min_length=1)]
+
+    @property
+    def credentials(self) -> Credentials:
+        """Certificate and key."""
+        return Credentials(self.certificate, self.private_key)
+
+
+class RolloverTable(Table, frozen=True, kw_only=True):
+    """When keys change, in seconds.
+
+    Attributes:
+        interval: from one key to the next; the initiator's to know.
+        keep: how long the last key serves when no new one comes.
+        when_exhausted: what happens then.
+    """
+
+    interval: Annotated[float, Meta(ge=limits.ROLLOVER_INTERVAL_MIN, le=limits.ROLLOVER_INTERVAL_MAX)] = (
+        limits.ROLLOVER_INTERVAL
+    )
+    keep: Annotated[float, Meta(ge=1, le=limits.ROLLOVER_KEEP_MAX)] = limits.ROLLOVER_KEEP
+    when_exhausted: WhenExhausted = "block"
+
+
+class PublicKey(str):
+    """A public key of WireGuard: 32 bytes in base64.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """The key from its text."""
+        try:
+            right = len(text) == 44 and len(base64.b64decode(text, validate=True)) == 32
+        except binascii.Error:
+            right = False
+        if not right:
+            message = f"{text[:44]!r} is not allowed; a public key of WireGuard, 32 bytes in base64, is"
+            raise ValueError(message)
+        return super().__new__(cls, text)
+
+
+class WireguardTable(Table, frozen=True, kw_only=True):
+    """One peer of one interface.
+
+    Attributes:
+        interface: its name.
+        peer: public key of the other end.
+        endpoint: where that is; may be left out where the interface knows.
+        allowed_ips: networks behind it; likewise, but needed where a blocked tunnel is to come back.
+        keepalive: seconds between two packets on an idle tunnel, so that handshakes go on; 0 leaves it as it is.
+        program: the tool.
+    """
+
+    interface: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_=+.-]{1,15}$")]
+    peer: PublicKey
+    endpoint: Address | None = None
+    allowed_ips: tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")], ...] = ()
+    keepalive: Annotated[int, Meta(ge=0, le=65_535)] = 10
+    program: Text = "wg"
+
+
+class ExecTable(Table, frozen=True, kw_only=True):
+    """A program of the user's.
+
+    Attributes:
+        command: its path and arguments.
+        steps: for which it is called.
+        key_bits: size of its keys.
+        timeout: of a call, in seconds.
+    """
+
+    command: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=limits.PROGRAM_WORDS)]
+    steps: frozenset[Literal["stage", "switch", "prove", "retire", "block"]] = frozenset({"switch"})
+    key_bits: Annotated[int, Meta(ge=limits.KEY_SIZE_MIN, le=limits.KEY_SIZE_MAX, multiple_of=8)] = (
+        limits.KEY_SIZE_DEFAULT
+    )
+    timeout: Annotated[float, Meta(gt=0, le=limits.PROGRAM_TIME_MAX)] = limits.PROGRAM_TIME

@@ -1,0 +1,119 @@
+"""One end of a tunnel with its key's time: what both roles do with it, and what is told of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, TypeVar
+
+import structlog
+
+from quiver.consume.tunnel import Tunnel, TunnelError
+from quiver.domain import limits
+from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.tenure import Tenure
+
+__all__ = ["End", "WhenExhausted"]
+
+_log = structlog.get_logger("quiver.consume")
+
+WhenExhausted = Literal["block", "keep"]
+_T = TypeVar("_T")
+
+
+class End:
+    """A tunnel's end. Calls of the tunnel come one after the other, whoever makes them.
+
+    Args:
+        tunnel: what is fed.
+        keep: seconds that the last key serves when no new one comes.
+        when_exhausted: what happens then: the tunnel is blocked, or goes on under the old key, loudly in either case.
+        clock: monotonic, in seconds.
+    """
+
+    def __init__(
+        self, tunnel: Tunnel, *, keep: float, when_exhausted: WhenExhausted, clock: Callable[[], float]
+    ) -> None:
+        self.tunnel: Final = tunnel
+        self.when_exhausted: Final = when_exhausted
+        self.clock: Final = clock
+        self.tenure: Final = Tenure(keep, clock())
+        self.blocked = False
+        self.keys = 0  # that came into use
+        self.trouble: str | None = None  # the tunnel's last refusal, until it does something again
+        self._turn: Final = asyncio.Lock()
+        self._renewed: Final = asyncio.Event()
+
+    async def stage(self, key: DeliveredKey) -> bool:
+        """Make a key ready; whether the tunnel took it."""
+        return await self._try("make a key ready", self._done(self.tunnel.stage(key))) is not None
+
+    async def switch(self, key_id: str) -> bool:
+        """Bring a key into use; whether the tunnel did."""
+        async with self._turn:
+            if await self._told("switch to a key", self._done(self.tunnel.switch(key_id))) is None:
+                return False
+            self.blocked = False
+        self.keys += 1
+        if self.tenure.renewed(self.clock()):
+            _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
+        self._renewed.set()
+        return True
+
+    async def proven(self, key_id: str) -> bool | None:
+        """Whether both ends use the key; None where the tunnel does not say."""
+        return await self._try("tell its key", self.tunnel.proven(key_id))
+
+    async def intact(self) -> bool:
+        """Whether the tunnel holds what it was given."""
+        return bool(await self._try("tell its state", self.tunnel.intact()))
+
+    async def retire(self) -> bool:
+        """Forget keys that were in use before; whether the tunnel did."""
+        return await self._try("forget a key", self._done(self.tunnel.retire())) is not None
+
+    async def open(self) -> bool:
+        """Take over the tunnel as it is; whether it could be reached."""
+        return await self._try("be taken over", self._done(self.tunnel.open())) is not None
+
+    async def watch(self) -> None:
+        """Look after the time of the key in use, without an end."""
+        while True:
+            self._renewed.clear()
+            wait = limits.ROLLOVER_NAG if self.tenure.expired else max(0.0, self.tenure.ends - self.clock())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._renewed.wait()
+            except TimeoutError:
+                await self._expire()
+
+    async def _expire(self) -> None:
+        self.tenure.expires(self.clock())
+        if not self.tenure.expired:
+            return
+        age = round(self.tenure.age(self.clock()))
+        if self.when_exhausted == "block" and not self.blocked:
+            async with self._turn:
+                self.blocked = await self._told("be blocked", self._done(self.tunnel.block())) is not None
+        said = "tunnel is blocked: no new key" if self.blocked else "tunnel goes on under an old key: no new one"
+        _log.error(said, tunnel=self.tunnel.kind, age_seconds=age)
+
+    async def _try(self, what: str, work: Awaitable[_T]) -> _T | None:
+        async with self._turn:
+            return await self._told(what, work)
+
+    async def _told(self, what: str, work: Awaitable[_T]) -> _T | None:
+        """The result; None where the tunnel refused, which is logged once for each reason."""
+        try:
+            result = await work
+        except TunnelError as error:
+            said = f"the tunnel did not {what}: {error.message}"
+            if said != self.trouble:
+                _log.error("tunnel", reason=said)
+            self.trouble = said
+            return None
+        self.trouble = None
+        return result
+
+    @staticmethod
+    async def _done(work: Awaitable[None]) -> bool:
+        await work
+        return True

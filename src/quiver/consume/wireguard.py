@@ -1,0 +1,152 @@
+"""WireGuard: the relayed key becomes the pre-shared key of one peer, by the tool `wg`, in the kernel or in userspace.
+
+A new pre-shared key counts from the next handshake on, which WireGuard makes every 120 s while packets flow; the session under
+the old one goes on until then, so that nothing is lost at the change. Where only one end has changed when a handshake is due,
+it fails and is tried again 5 s later. Sessions end 180 s after their handshake (J. Donenfeld, WireGuard, NDSS 2017, section 6.1).
+
+A handshake proves the key: its second message is made with it. Of one that began before the change, the end that answered may
+learn of its success after the change; the end that began it never does. So a key is proven when *both* ends have seen a
+handshake since they changed.
+"""
+
+import base64
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from quiver.consume import programs
+from quiver.consume.config_tables import WireguardTable
+from quiver.consume.tunnel import TunnelError
+from quiver.domain import limits
+from quiver.domain.reply import DeliveredKey
+from quiver.domain.secret import Secret
+
+__all__ = ["Wireguard"]
+
+_BITS: Final = 256  # of a pre-shared key
+_LEAD: Final = 15.0  # seconds; a round takes less than one, and its key then waits for the handshake
+_NONE: Final = "(none)"
+
+
+class Wireguard:
+    """One peer of one interface.
+
+    Args:
+        table: which.
+        wall_clock: seconds since 1970, as `wg` tells handshakes.
+    """
+
+    kind: Final = "wireguard"
+    key_bits: Final = _BITS
+    lead: Final = _LEAD
+
+    def __init__(self, table: WireguardTable, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self._table: Final = table
+        self._wall_clock: Final = wall_clock
+        self._keys: Final[dict[str, Secret]] = {}
+        self._active: str | None = None
+        self._since = 0.0  # wall clock of the last switch
+        self._handshake = 0  # the last one that was seen
+
+    async def open(self) -> None:
+        """A peer without a pre-shared key gets one that nobody else has: nothing passes before the first relayed key.
+
+        Raises:
+            TunnelError: the interface or its peer is not there.
+        """
+        if await self._held() is None:
+            await self._set(Secret(os.urandom(_BITS // 8)))
+
+    async def stage(self, key: DeliveredKey) -> None:
+        """Nothing is told to WireGuard: it has room for one key."""
+        self._keys[key.key_id] = key.key
+
+    async def switch(self, key_id: str) -> None:
+        """Set the key for the next handshake.
+
+        Raises:
+            TunnelError: as `open`.
+        """
+        await self._set(self._keys[key_id])
+        self._active, self._since = key_id, self._wall_clock()
+
+    async def proven(self, key_id: str) -> bool:
+        """Whether there was a handshake after the switch. `wg` tells whole seconds: that of the switch does not count.
+
+        Raises:
+            TunnelError: as `open`.
+        """
+        self._handshake = int(await self._shown("latest-handshakes") or 0)
+        return key_id == self._active and self._handshake > int(self._since)
+
+    async def intact(self) -> bool:
+        """Whether the peer still has the key in use; an interface that was made anew has none.
+
+        Raises:
+            TunnelError: the interface is not there.
+        """
+        if self._active is None:
+            return False
+        held = await self._held()
+        self._handshake = int(await self._shown("latest-handshakes") or 0)
+        return held is not None and held == self._keys[self._active]
+
+    async def retire(self) -> None:
+        """Wipe all keys but the one in use."""
+        for key_id in [one for one in self._keys if one != self._active]:
+            self._keys.pop(key_id).wipe()
+
+    async def block(self) -> None:
+        """Take the peer away: its session ends at once, and its packets are dropped rather than sent elsewhere.
+
+        Raises:
+            TunnelError: the interface is not there.
+        """
+        await self._wg("set", self._table.interface, "peer", self._table.peer, "remove")
+        self._active = None
+
+    async def close(self) -> None:
+        """The tunnel goes on as it is, under the last key."""
+
+    def hungry(self) -> bool:
+        """Never: WireGuard itself renews its session keys every 120 s."""
+        return False
+
+    def figures(self) -> Mapping[str, float]:
+        """When the last handshake was."""
+        return {"handshake_timestamp_seconds": float(self._handshake)}
+
+    # --- the tool -------------------------------------------------------------------------------------------------
+
+    async def _set(self, key: Secret) -> None:
+        """Set the pre-shared key, and all else that the configuration says of the peer, which makes it where it is missing."""
+        table = self._table
+        words = ["set", table.interface, "peer", table.peer, "preshared-key", "/dev/stdin"]
+        if table.keepalive:
+            words += ["persistent-keepalive", str(table.keepalive)]
+        if table.endpoint is not None:
+            words += ["endpoint", table.endpoint]
+        if table.allowed_ips:
+            words += ["allowed-ips", ",".join(table.allowed_ips)]
+        await self._wg(*words, stdin=Secret(base64.b64encode(key.reveal()) + b"\n"))
+
+    async def _held(self) -> Secret | None:
+        """The pre-shared key that the peer has.
+
+        Raises:
+            TunnelError: the peer is not there, and the configuration does not say how to make it; or the interface is not.
+        """
+        shown = await self._shown("preshared-keys")
+        if shown is None and not self._table.allowed_ips:
+            raise TunnelError(f"{self._table.interface} has no peer {self._table.peer}; allowed_ips would make it")
+        return None if shown in {None, _NONE} else Secret(base64.b64decode(shown or ""))
+
+    async def _shown(self, what: str) -> str | None:
+        """What `wg show INTERFACE WHAT` says of the peer; None where it is not there."""
+        lines = (await self._wg("show", self._table.interface, what)).decode().splitlines()
+        found = dict(line.split("\t", 1) for line in lines if "\t" in line)
+        return found.get(self._table.peer)
+
+    async def _wg(self, *words: str, stdin: Secret | None = None) -> bytes:
+        return await programs.run((self._table.program, *words), time_limit=limits.PROGRAM_TIME, stdin=stdin)
