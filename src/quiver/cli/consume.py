@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 import uvloop
 
-from quiver.consume.config import read_consumer
-from quiver.domain.errors import QuiverError
+from quiver.consume.config import ConsumerConfig, read_consumer
+from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.net.log import configure
 
 __all__ = ["app"]
@@ -38,6 +38,69 @@ def wireguard(config: ConfigArgument) -> None:
 def exec_(config: ConfigArgument) -> None:
     """Call a program with each new key, on descriptor 3, until SIGINT or SIGTERM."""
     _run("exec", config)
+
+
+@app.command()
+def check(config: ConfigArgument, as_json: JsonOption = False) -> None:
+    """Look for mistakes in a consumer's configuration and its files; nothing is started and nothing is changed.
+
+    Exit code 1 where something was found.
+    """
+    from quiver.consume.config_check import check as findings_in
+
+    kind: str | None = None
+    summary = ""
+    try:
+        found = read_consumer(config)
+        kind = found.kind
+        summary = f"{config}: {kind}, {found.consumer.role}, partner {found.partner.sae}: no mistake found\n"
+        findings = findings_in(found)
+    except ConfigurationError as error:
+        findings = [error.message]
+    if as_json:
+        answer = {"config": str(config), "consumer": kind, "ok": not findings, "findings": findings}
+        sys.stdout.write(json.dumps(answer) + "\n")
+    else:
+        sys.stdout.write("".join(f"{finding}\n" for finding in findings) or summary)
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    config: Annotated[
+        Path | None, typer.Argument(help="TOML file of a consumer that runs, with the port of its metrics.")
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="http://host:port of its metrics, in place of the file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a consumer that runs is: keys, their age, failures. Exit code 1 where it is not well, or does not answer."""
+    from quiver.consume.status import read_status, words_of
+
+    if (config is None) is (metrics is None):
+        raise typer.BadParameter("name the consumer's file or, with --metrics, where its metrics are")
+    try:
+        url = metrics or _metrics_of(read_consumer(config)) if config is not None else metrics
+        assert url is not None
+        found = uvloop.run(read_status(url))
+    except QuiverError as error:
+        sys.stderr.write(f"quiver: {error.message}\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(json.dumps(found) + "\n" if as_json else words_of(found))
+    if found["trouble"] is not None:
+        raise typer.Exit(1)
+
+
+def _metrics_of(config: ConsumerConfig) -> str:
+    """Where the metrics of a configuration are.
+
+    Raises:
+        ConfigurationError: nowhere, or at a port that only the running process knows.
+    """
+    if config.metrics is None or config.metrics.listen.port == 0:
+        raise ConfigurationError("[metrics] listen: a fixed port is needed; or name the place with --metrics")
+    listen = config.metrics.listen
+    return f"http://{f'[{listen.host}]' if ':' in listen.host else listen.host}:{listen.port}"
 
 
 def _run(kind: str, path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from time import perf_counter
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 import typer
 import uvloop
 from rich.console import Console
 
+from quiver.cli.progress import Progress
 from quiver.demo.job import run_job
 from quiver.demo.network import DemoNetwork
 from quiver.demo.report import job_object, serve_object
@@ -24,27 +24,6 @@ app = typer.Typer(pretty_exceptions_show_locals=False)
 
 _KEYS: Final = 100_000  # more than these take longer than anybody watches
 _WIDTH: Final = 120  # columns, where there is no terminal
-
-
-class _Progress:
-    """Lines on stderr about what happens, each with its time; on a terminal also that something does."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._started = perf_counter()
-        self._status = self._console.status("starting the network")
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._status.stop()
-
-    def say(self, line: str) -> None:
-        """Print a line."""
-        self._console.print(f"{perf_counter() - self._started:5.1f} s  {line}", markup=False, soft_wrap=True)
 
 
 def _whole_bytes(size: int) -> int:
@@ -90,7 +69,7 @@ def demo(
 
 def _job(options: JobOptions, as_json: bool) -> bool:
     """Whether every key came to both its ends, no request failed, and every path moved that had to."""
-    with _Progress() as progress:
+    with Progress() as progress:
         result = uvloop.run(until_signalled(run_job(options, progress.say)))
     if result is None:
         sys.stderr.write("quiver: interrupted; everything has been removed\n")
@@ -106,7 +85,7 @@ def _job(options: JobOptions, as_json: bool) -> bool:
 
 
 def _serve(seed: int, as_json: bool) -> bool:
-    with _Progress() as progress:
+    with Progress() as progress:
 
         def tell(network: DemoNetwork) -> None:
             if as_json:

@@ -11,7 +11,19 @@ from typer.core import TyperCommand, TyperGroup
 
 from quiver.net import log
 
-_COMMANDS: Final = ("agent", "bench", "consume", "controller", "demo", "device", "key", "network", "pki", "simulate")
+_COMMANDS: Final = (
+    "agent",
+    "bench",
+    "consume",
+    "controller",
+    "demo",
+    "demo-encrypt",
+    "device",
+    "key",
+    "network",
+    "pki",
+    "simulate",
+)
 
 
 class _Commands(TyperGroup):
@@ -28,7 +40,7 @@ class _Commands(TyperGroup):
 
 def _loaded(name: str) -> TyperGroup | TyperCommand:
     """A command: its module has a group `app`, or a function of the command's own name."""
-    module = import_module(f"quiver.cli.{name}")
+    module = import_module(f"quiver.cli.{name.replace('-', '_')}")
     holder = typer.Typer(add_completion=False)
     if hasattr(module, "app"):
         holder.add_typer(module.app)

@@ -36,21 +36,24 @@ async def run(
     Raises:
         TunnelError: it cannot be started, takes too long, or ends with another code than 0; with the end of its stderr.
     """
-    program = words[0]
+    program, secret = words[0], stdin if stdin is not None else key
+    reading = _pipe_with(secret) if secret is not None else DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
             *_with_key(words, key),
-            stdin=PIPE if stdin is not None or key is not None else DEVNULL,
+            stdin=reading,
             stdout=PIPE,
             stderr=PIPE,
             env={**os.environ, **(variables or {})},
         )
     except OSError as error:
         raise TunnelError(f"{program}: {error.strerror}") from None
-    given = stdin if stdin is not None else key
+    finally:
+        if secret is not None:
+            os.close(reading)
     try:
         async with asyncio.timeout(time_limit):
-            out, err = await process.communicate(given.reveal() if given is not None else None)
+            out, err = await process.communicate()
     except TimeoutError:
         raise TunnelError(f"{program}: not done within {time_limit:g} s; it was killed") from None
     finally:
@@ -61,6 +64,19 @@ async def run(
         said = printable(err.decode(errors="replace").strip()[-_SHOWN:], _SHOWN)
         raise TunnelError(f"{program}: exit code {process.returncode}{f': {said}' if said else ''}")
     return out
+
+
+def _pipe_with(secret: Secret) -> int:
+    """The reading end of a pipe that holds a secret, which fits: the longest key has 8 KiB, a pipe 64 (pipe(7)).
+
+    An event loop's own pipe may be a socket, which a program cannot open as /dev/stdin.
+    """
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, secret.reveal())
+    finally:
+        os.close(writing)
+    return reading
 
 
 def _with_key(words: Sequence[str], key: Secret | None) -> Sequence[str]:

@@ -5,7 +5,7 @@ block is there, buffered keys come from blocks of the old path, and requests wit
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Final
 
@@ -24,7 +24,7 @@ from quiver.domain.report import PathRole
 from quiver.qkd.profiles import profile_named
 from quiver.qkd.simulator import Fault
 
-__all__ = ["FaultResult", "Faults", "Move"]
+__all__ = ["FaultResult", "Faults", "Meanwhile", "Move"]
 
 _PATIENCE: Final = 15.0  # seconds until a path that has not moved counts as one that does not
 _CALM: Final = 0.3  # seconds of load after the last path has moved
@@ -70,6 +70,9 @@ class FaultResult(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.moves) and all(move.ready is not None for move in self.moves.values())
 
 
+Meanwhile = Callable[[FaultResult], Awaitable[None]]
+
+
 class Faults:
     """Breaks things under load.
 
@@ -95,29 +98,41 @@ class Faults:
 
     # --- the three faults -----------------------------------------------------------------------------------------
 
-    async def cut(self) -> FaultResult:
-        """Cut a link of the busiest path, both channels, without telling anybody; repair it in the end."""
+    async def cut(self, meanwhile: Meanwhile | None = None) -> FaultResult:
+        """Cut a link of the busiest path, both channels, without telling anybody; repair it in the end.
+
+        Args:
+            meanwhile: what is to happen between: it is given the result so far.
+        """
         routes = await self._routes()
         link = link_to_cut(self._plan, list(routes.values()))
         tallies, at = self._turn(), perf_counter()
         await self._network.fault(link.id, Fault.CUT)
-        moves = await self._moves(at, routes, link)
+        result = FaultResult(what=link.id, moves=await self._moves(at, routes, link), tallies=tallies)
+        if meanwhile is not None:
+            await meanwhile(result)
         await self._network.fault(link.id, Fault.REPAIR)
         await self._observer.links_up([link.id])
-        return FaultResult(what=link.id, moves=moves, tallies=tallies)
+        return result
 
-    async def kill(self) -> FaultResult:
-        """SIGKILL for the agent of a relay of the busiest path; start it again in the end."""
+    async def kill(self, meanwhile: Meanwhile | None = None) -> FaultResult:
+        """SIGKILL for the agent of a relay of the busiest path; start it again in the end.
+
+        Args:
+            meanwhile: as of `cut`.
+        """
         routes = await self._routes()
         node = relay_to_kill(self._plan, list(routes.values()))
         await self._observer.leave(node)
         tallies, at = self._turn(), perf_counter()
         self._network.kill(node)
-        moves = await self._moves(at, routes, node)
+        result = FaultResult(what=node, moves=await self._moves(at, routes, node), tallies=tallies)
+        if meanwhile is not None:
+            await meanwhile(result)
         await self._network.start_agents([node])
         await self._observer.watch({node: self._network.files.places.planes[node]["tls"]})
         await self._observer.links_up(link.id for link in self._plan.links_at(node))
-        return FaultResult(what=node, moves=moves, tallies=tallies)
+        return result
 
     async def darken(self, drain: SteadyLoad) -> FaultResult:
         """Cut a quantum channel alone, while more is asked for in one direction; repair it in the end.

@@ -90,6 +90,17 @@ class DemoNetwork:
             name, (self._quiver, kind, "run", str(config)), self.files.logs / f"{name.replace(' ', '-')}.log"
         )
 
+    async def start_consumer(self, kind: str, config: Path) -> Ready:
+        """Start one end of a tunnel; what it says when it is ready.
+
+        Raises:
+            StartError: it does not come up.
+        """
+        command = Command(
+            config.stem, (self._quiver, "consume", kind, str(config)), self.files.logs / f"{config.stem}.log"
+        )
+        return await self._children.start(command)
+
     def kill(self, node: str) -> None:
         """SIGKILL for a node's agent."""
         self._children.kill(f"agent {node}")

@@ -66,11 +66,12 @@ def _addresses(planes: Sequence[str], ports: Iterator[int]) -> dict[str, str]:
 
 
 class SaeFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """An SAE's certificates; both name the same SAE."""
+    """An SAE's certificates; all name the same SAE. The last one is good for a tunnel's partner, too."""
 
     node: str
     classical: Credentials
     post_quantum: Credentials
+    partner: Credentials
 
 
 class NodeFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +160,12 @@ def _node(lab: Lab, node: str) -> NodeFiles:
 
 
 def _sae(lab: Lab, sae: str, node: str) -> SaeFiles:
-    return SaeFiles(node=node, classical=lab.issue("sae", sae), post_quantum=lab.issue("sae-pq", sae))
+    return SaeFiles(
+        node=node,
+        classical=lab.issue("sae", sae),
+        post_quantum=lab.issue("sae-pq", sae),
+        partner=lab.issue("sae-partner", sae),
+    )
 
 
 def kme_id(vendor: str, link: str, node: str) -> str:

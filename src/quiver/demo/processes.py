@@ -20,7 +20,7 @@ import structlog
 
 from quiver.domain.errors import ConfigurationError, RemoteError
 
-__all__ = ["Children", "Command", "OnDeath", "StartError", "quiver_command"]
+__all__ = ["Children", "Command", "OnDeath", "StartError", "die_with", "quiver_command"]
 
 READY: Final = 120.0  # seconds until a child's ready line; the first start on a slow machine compiles its modules
 GRACE: Final = 6.0  # seconds from SIGTERM to SIGKILL; a listener gives requests under way three
@@ -103,7 +103,7 @@ class Children:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=die_with(os.getpid()),
             )
         self._running[command.name] = process
         stdout = process.stdout
@@ -180,7 +180,7 @@ def _signal(process: asyncio.subprocess.Process, number: int) -> None:
             return
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
     """What a child does between fork and exec: two system calls, nothing that could wait for a lock."""
 
     def prepare() -> None:

@@ -171,6 +171,8 @@ def serve_object(network: DemoNetwork) -> Json:
                 "ca": str(files.identities.saes_bundle),
                 "pq_certificate": str(own.post_quantum.certificate),
                 "pq_private_key": str(own.post_quantum.private_key),
+                "partner_certificate": str(own.partner.certificate),
+                "partner_private_key": str(own.partner.private_key),
             }
             for sae, node in network.plan.homes.items()
             for own in (files.identities.saes[sae],)
