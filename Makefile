@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 LOCKED := install --only-binary :all: --require-hashes --no-deps
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install plots demo test test-system system-packages lint types bench docs chaos scale sim-long lock clean
+.PHONY: help install plots demo demo-encrypt demo-encrypt-long test test-system system-packages lint types bench docs chaos scale sim-long lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 18
@@ -32,6 +32,12 @@ plots: $(VENV)/.run requirements/plots.txt  ## install what `quiver simulate --p
 
 demo: $(VENV)/.run  ## start a QKD network on loopback, relay keys through it, print what happened
 	@$(BIN)/quiver demo
+
+demo-encrypt: $(VENV)/.run  ## traffic of two sites under relayed keys (WireGuard as root), while the network breaks; some 5 minutes
+	@$(BIN)/quiver demo-encrypt
+
+demo-encrypt-long: $(VENV)/.run  ## the same for 25 minutes: at least 10 changes of keys, no connection lost
+	@$(BIN)/quiver demo-encrypt --rollovers 12
 
 test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian packages (at most 10 minutes)
 	@$(PYTEST) -m "not system" -n 2

@@ -1,9 +1,11 @@
 #!/bin/sh
 # What `make test-system` needs beyond `make test`: curl (a foreign client), openssl (a foreign TLS stack), yangcli (a foreign
-# NETCONF client), netconfd behind OpenSSH's sshd (a foreign NETCONF server), yanglint (a foreign reader of YANG).
+# NETCONF client), netconfd behind OpenSSH's sshd (a foreign NETCONF server), yanglint (a foreign reader of YANG), WireGuard in
+# userspace with iproute2, ping and iperf3 (encryptors, and what goes through them).
 set -eu
 missing=""
-for package in curl openssl yangcli netconfd openssh-server libyang-tools; do
+for package in curl openssl yangcli netconfd openssh-server libyang-tools \
+    wireguard-go wireguard-tools iproute2 iputils-ping iperf3; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0
