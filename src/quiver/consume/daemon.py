@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,7 +25,7 @@ from quiver.net import tls
 from quiver.net.metrics_plane import MetricsPlane
 from quiver.net.process import ended, keep_memory, signalled
 
-__all__ = ["Running", "make_tunnel", "run_consumer"]
+__all__ = ["Consuming", "Running", "consuming", "make_tunnel", "run_consumer"]
 
 _log = structlog.get_logger("quiver.consume")
 
@@ -56,6 +57,36 @@ async def run_consumer(config: ConsumerConfig, tell: Callable[[Running], None]) 
     """
     keep_memory()
     tls.self_test()
+    async with consuming(config) as at_work:
+        tell(at_work.told)
+        await signalled(at_work.work)
+        _log.info("consumer stops", tunnel=at_work.end.tunnel.kind)
+
+
+@dataclass(frozen=True)
+class Consuming:
+    """An end at work.
+
+    Attributes:
+        end: the tunnel's.
+        side: its role.
+        work: what it does, without an end.
+        told: kind, role, process id and addresses.
+    """
+
+    end: End
+    side: Initiating | Responding
+    work: "asyncio.Task[None]"
+    told: Running
+
+
+@asynccontextmanager
+async def consuming(config: ConsumerConfig) -> AsyncIterator[Consuming]:
+    """One end of a tunnel at work until the end of the block, without what belongs to a process: signals and its memory.
+
+    Raises:
+        ConfigurationError: a file or an address is wrong; nothing was started.
+    """
     tunnel = make_tunnel(config)
     end = End(
         tunnel,
@@ -77,17 +108,14 @@ async def run_consumer(config: ConsumerConfig, tell: Callable[[Running], None]) 
         metrics = await _metrics(config, end, side, stack)
         work = asyncio.create_task(_work(end, side))
         stack.push_async_callback(ended, work)
-        tell(
-            {
-                "consumer": tunnel.kind,
-                "role": config.consumer.role,
-                "pid": os.getpid(),
-                "partner_url": listening,
-                "metrics_url": metrics,
-            }
-        )
-        await signalled(work)
-        _log.info("consumer stops", tunnel=tunnel.kind)
+        told: Running = {
+            "consumer": tunnel.kind,
+            "role": config.consumer.role,
+            "pid": os.getpid(),
+            "partner_url": listening,
+            "metrics_url": metrics,
+        }
+        yield Consuming(end, side, work, told)
 
 
 async def _side(

@@ -87,6 +87,9 @@ class Partner:
             self._note("the partner refuses", said.reason)
         else:
             self._said = ""
+        if said.answer is Answer.NOT_YET and ask is not Ask.PROVE:
+            self._note("the partner answered something wrong", f"{said.answer.value!r} to {ask.value!r}")
+            return Outcome.REFUSED
         return _OUTCOMES[said.answer]
 
     def _note(self, what: str, reason: str) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 
 from quiver.consume import programs
 from quiver.consume.config_tables import WireguardTable
+from quiver.consume.held import HeldKeys
 from quiver.consume.tunnel import TunnelError
 from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
@@ -44,8 +45,7 @@ class Wireguard:
     def __init__(self, table: WireguardTable, *, wall_clock: Callable[[], float] = time.time) -> None:
         self._table: Final = table
         self._wall_clock: Final = wall_clock
-        self._keys: Final[dict[str, Secret]] = {}
-        self._active: str | None = None
+        self._keys: Final = HeldKeys()
         self._since = 0.0  # wall clock of the last switch
         self._handshake = 0  # the last one that was seen
 
@@ -60,16 +60,17 @@ class Wireguard:
 
     async def stage(self, key: DeliveredKey) -> None:
         """Nothing is told to WireGuard: it has room for one key."""
-        self._keys[key.key_id] = key.key
+        self._keys.stage(key)
 
     async def switch(self, key_id: str) -> None:
         """Set the key for the next handshake.
 
         Raises:
-            TunnelError: as `open`.
+            TunnelError: as `open`, or the key is not ready.
         """
         await self._set(self._keys[key_id])
-        self._active, self._since = key_id, self._wall_clock()
+        self._keys.switch(key_id)
+        self._since = self._wall_clock()
 
     async def proven(self, key_id: str) -> bool:
         """Whether there was a handshake after the switch. `wg` tells whole seconds: that of the switch does not count.
@@ -78,7 +79,7 @@ class Wireguard:
             TunnelError: as `open`.
         """
         self._handshake = int(await self._shown("latest-handshakes") or 0)
-        return key_id == self._active and self._handshake > int(self._since)
+        return key_id == self._keys.active and self._handshake > int(self._since)
 
     async def intact(self) -> bool:
         """Whether the peer still has the key in use; an interface that was made anew has none.
@@ -86,16 +87,15 @@ class Wireguard:
         Raises:
             TunnelError: the interface is not there.
         """
-        if self._active is None:
+        if self._keys.active is None:
             return False
         held = await self._held()
         self._handshake = int(await self._shown("latest-handshakes") or 0)
-        return held is not None and held == self._keys[self._active]
+        return held is not None and held == self._keys[self._keys.active]
 
     async def retire(self) -> None:
         """Wipe all keys but the one in use."""
-        for key_id in [one for one in self._keys if one != self._active]:
-            self._keys.pop(key_id).wipe()
+        self._keys.retire()
 
     async def block(self) -> None:
         """Take the peer away: its session ends at once, and its packets are dropped rather than sent elsewhere.
@@ -104,7 +104,7 @@ class Wireguard:
             TunnelError: the interface is not there.
         """
         await self._wg("set", self._table.interface, "peer", self._table.peer, "remove")
-        self._active = None
+        self._keys.block()
 
     async def close(self) -> None:
         """The tunnel goes on as it is, under the last key."""
