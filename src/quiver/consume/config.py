@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Final
 
 from quiver.consume.config_tables import ConsumerTable, ExecTable, KmeTable, PartnerTable, RolloverTable, WireguardTable
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
 from quiver.protocols.toml import decode_toml
@@ -114,7 +115,10 @@ def _check_partner(config: ConsumerConfig) -> None:
 
 
 def _check_exhausted(config: ConsumerConfig) -> None:
-    """What a blocked tunnel needs to come back, or to be blocked at all."""
+    """A key lasts until the next one can be in use; what a blocked tunnel needs to come back, or to be blocked at all."""
+    least = config.rollover.interval + (limits.ROLLOVER_PROOF if config.wireguard is not None else 0.0)
+    if config.rollover.keep < least:
+        raise ConfigurationError(f"rollover.keep: at least {least:g} s are needed: a new key may take as long")
     if config.rollover.when_exhausted != "block":
         return
     if config.wireguard is not None and not config.wireguard.allowed_ips:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from quiver.demo.encrypt.commands import run, started
+from quiver.demo.encrypt.commands import Running, run, started
 from quiver.demo.encrypt.site import Site
 from quiver.demo.encrypt.traffic import ForeignTraffic
 from quiver.domain.errors import UnavailableError
@@ -50,8 +50,12 @@ class WireguardSites:
     interval: Final = _INTERVAL
     words: Final = "userspace WireGuard between two network namespaces"
 
-    def __init__(self, saes: tuple[str, str], interfaces: tuple[str, str], namespaces: tuple[str, str]) -> None:
+    def __init__(
+        self, saes: tuple[str, str], interfaces: tuple[str, str], namespaces: tuple[str, str], state: Path
+    ) -> None:
         self._saes: Final = saes
+        self.state: Final = state
+        self._running: Final[dict[int, Running]] = {}
         self.interfaces: Final = interfaces
         self.namespaces: Final = namespaces
         self.peers: Final = ["", ""]  # public key of each end
@@ -73,7 +77,7 @@ class WireguardSites:
         }
         return Site(sae=self._saes[number], role=("initiator", "responder")[number], tables={"wireguard": table})
 
-    async def make(self, stack: AsyncExitStack, state: Path) -> None:
+    async def make(self, stack: AsyncExitStack) -> None:
         """Make namespaces, wire and tunnels; they are gone when the stack is left.
 
         Raises:
@@ -88,23 +92,35 @@ class WireguardSites:
             await run("ip", "-n", name, "address", "add", f"{_WIRE}.{number + 1}/24", "dev", "wire")
             await run("ip", "-n", name, "link", "set", "wire", "up")
             await run("ip", "-n", name, "link", "set", "lo", "up")
-            await self._tunnel(number, stack, state)
+            private = await run("wg", "genkey")
+            self._key(number).touch(mode=0o600)
+            self._key(number).write_bytes(private)
+            self.peers[number] = (await run("wg", "pubkey", stdin=private)).decode().strip()
+            stack.push_async_callback(self.down, number)
+            await self.up(number)
 
-    async def _tunnel(self, number: int, stack: AsyncExitStack, state: Path) -> None:
+    def _key(self, number: int) -> Path:
+        return self.state / f"{self.interfaces[number]}.key"
+
+    async def up(self, number: int) -> None:
+        """Make one end's interface, with its private key and its address; peers are the consumer's to add.
+
+        Raises:
+            UnavailableError: it cannot be made.
+        """
         name, interface = self.namespaces[number], self.interfaces[number]
-        running = await started(
+        self._running[number] = await started(
             ("ip", "netns", "exec", name, "wireguard-go", "-f", interface), lambda _: None, lambda: None
         )
-        stack.push_async_callback(running.end)
         await _until_there(_SOCKETS / f"{interface}.sock")
-        private = (await run("wg", "genkey")).strip()
-        file = state / f"{interface}.key"
-        file.touch(mode=0o600)
-        file.write_bytes(private + b"\n")
-        await run("wg", "set", interface, "private-key", str(file), "listen-port", str(_PORT))
-        self.peers[number] = (await run("wg", "pubkey", stdin=private)).decode().strip()
+        await run("wg", "set", interface, "private-key", str(self._key(number)), "listen-port", str(_PORT))
         await run("ip", "-n", name, "address", "add", f"{_TUNNEL}.{number + 1}/24", "dev", interface)
         await run("ip", "-n", name, "link", "set", interface, "mtu", "1420", "up")
+
+    async def down(self, number: int) -> None:
+        """End one end's interface."""
+        if (running := self._running.pop(number, None)) is not None:
+            await running.end()
 
 
 async def _until_there(socket: Path) -> None:
@@ -130,7 +146,7 @@ async def wireguard_sites(saes: tuple[str, str], state: Path) -> AsyncIterator[W
     if (reason := missing()) is not None:
         raise UnavailableError(f"WireGuard cannot be shown here: {reason}")
     mark = os.getpid()
-    sites = WireguardSites(saes, (f"qva{mark}", f"qvb{mark}"), (f"quiver-a-{mark}", f"quiver-b-{mark}"))
+    sites = WireguardSites(saes, (f"qva{mark}", f"qvb{mark}"), (f"quiver-a-{mark}", f"quiver-b-{mark}"), state)
     async with AsyncExitStack() as stack:
-        await sites.make(stack, state)
+        await sites.make(stack)
         yield sites
