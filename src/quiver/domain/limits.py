@@ -164,8 +164,11 @@ APPLICATIONS_WAITING: Final = (
 )
 ON_THE_FLY_DEPTH: Final = 64 * KIB  # bytes; some 1,300 keys of 256 bits, one at a time
 ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
-AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie
+AHEAD: Final = 1 << 20  # by how much one agent's word may raise a term or a version at once; more is a lie
 FOUND_PER_NODE: Final = 1024  # demands that the paths of one source bring back to a controller without memory of them
+TERM_MAX: Final = (
+    1 << 32
+)  # an agent takes no higher one: TERM_MAX * AHEAD is half of MARK_MAX, and versions follow from terms
 TERM_SALT: Final = 1023  # by how much a claimed term may be above the next one; AHEAD holds a thousand leaderships
 VOICE_BURST: Final = 256  # entries of the history that one agent may bring at once; a large site has some 20 links
 VOICE_PAUSE: Final = 10.0  # seconds for each after that: HISTORY_LINES take one agent that lies eleven days to push out
