@@ -96,6 +96,7 @@ class Dismissal:
         core.memory.delete(core.memory.members.pop(node))
         core.knowledge.forget(node)
         core.voices.forget(node)
+        core.leader.forget(node)
         self._undrain(node)
         self._provisioning.former.add(node)
         self._provisioning.touch(core.sessions)

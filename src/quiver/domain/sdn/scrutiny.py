@@ -13,7 +13,10 @@ def scrutinise(core: Core, report: NodeReport, now: float) -> None:
     node = report.node
     term = max(core.leader.term, report.term if report.term <= core.leader.term + limits.AHEAD else 0)
     for mark in report.marks:
-        if not core.memory.seen(mark.virtual_link, mark.path, mark.version, term):
+        possible = core.memory.seen(mark.virtual_link, mark.path, mark.version, term)
+        # Under a term that is not believed yet it may speak the truth: it is stamped and read again before anything is built
+        # on that.
+        if not possible and report.term <= core.leader.term:
             core.distrust(node, "its report names a version far above all others")
     if core.leader.phase is Phase.GATHERING and not core.memory.covers(report):
         core.leader.outdated()
