@@ -155,7 +155,9 @@ CONTROLLED_NODES: Final = 16_384  # nodes of one network; the largest mesh that 
 LINKS_PER_REPORT: Final = 1024  # links of one node; a report with more is not believed
 PATHS_PER_REPORT: Final = 65_536  # path versions at one node, likewise
 DEMANDS: Final = 65_536  # virtual links that the controller serves
-MARKS_KEPT: Final = 131_072  # version numbers of paths that are gone; their sources remember them too
+MARKS_KEPT: Final = (
+    131_072  # version numbers of paths that are gone, own ones, those of demands apart; likewise of heard ones
+)
 NAME_LENGTH: Final = 128  # characters of the name of a virtual link, a node or a link
 ON_THE_FLY: Final = 4096  # virtual links that agents' events have asked for
 ON_THE_FLY_PER_NODE: Final = 64  # of them from one node, so that none fills the table alone
@@ -270,6 +272,9 @@ QBER_NORMAL: Final = 0.09  # and below it no longer an alarm: what lies between 
 MODEL_LINKS: Final = 1024  # QKD links of one node, and neighbours; the largest sites planned have some 20
 MODEL_ENTRIES: Final = 4096  # path entries written to one node; at most two versions of a path
 MODEL_PATHS: Final = 16_384  # path versions that a node tells of, retired ones included; likewise marks
+MARKS_PER_NODE: Final = (
+    MODEL_PATHS  # marks of others that the controller keeps on one node's word: what one report can hold
+)
 MODEL_NODES: Final = 16_384  # addresses in one node's directory; more than any network simulated
 MODEL_SAES: Final = 65_536  # SAEs in one node's directory; likewise pairs
 MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are some 30

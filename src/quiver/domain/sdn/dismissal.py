@@ -97,6 +97,7 @@ class Dismissal:
         core.knowledge.forget(node)
         core.voices.forget(node)
         core.leader.forget(node)
+        core.memory.forget(node)
         self._undrain(node)
         self._provisioning.former.add(node)
         self._provisioning.touch(core.sessions)

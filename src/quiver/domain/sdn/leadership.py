@@ -22,7 +22,6 @@ from typing import Final
 from quiver.domain import limits
 from quiver.domain.sdn.memory import Memory
 from quiver.domain.sdn.notices import Notices
-from quiver.domain.sdn.records import Leadership
 
 __all__ = ["PHASE_MOVES", "Leader", "Phase"]
 
@@ -123,8 +122,7 @@ class Leader:
 
     def _claim(self, above: int, now: float, *, behind: bool) -> None:
         self.term = max(self.term, above) + 1 + self._salt
-        self._memory.term = self.term
-        self._memory.put(Leadership(term=self.term))
+        self._memory.claim(self.term)
         self.used = self.term * limits.AHEAD if behind else 0
         self._claims.clear()
         self._accepted = False

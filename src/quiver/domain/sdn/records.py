@@ -32,10 +32,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Leadership(Fact, frozen=True, kw_only=True):
-    """The highest controller term that this database has claimed."""
+    """How far this database's numbers have come.
+
+    Attributes:
+        term: the highest controller term that it has claimed.
+        floor: versions up to here were given out for paths of which no `Mark` is kept any more.
+    """
 
     kind: ClassVar[str] = "leadership"
     term: int
+    floor: int = 0
 
 
 class Mark(Fact, frozen=True, kw_only=True):
