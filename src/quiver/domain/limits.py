@@ -152,6 +152,7 @@ PAD_AGE: Final = 60.0  # seconds after which a reading of pad counts as none; so
 
 # --- The controller ---
 CONTROLLED_NODES: Final = 16_384  # nodes of one network; the largest mesh that is simulated has 10,000
+FORMER_NODES: Final = 4096  # that have left while some agent was away, and may hold their addresses still
 LINKS_PER_REPORT: Final = 1024  # links of one node; a report with more is not believed
 PATHS_PER_REPORT: Final = 65_536  # path versions at one node, likewise
 DEMANDS: Final = 65_536  # virtual links that the controller serves

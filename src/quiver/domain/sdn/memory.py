@@ -18,13 +18,13 @@ import msgspec
 from quiver.domain import limits
 from quiver.domain.report import NodeReport, PathMark
 from quiver.domain.sdn.demands import Demand
-from quiver.domain.sdn.records import Change, Drained, Fact, Leadership, Mark, Member
+from quiver.domain.sdn.records import Change, Drained, Fact, Former, Leadership, Mark, Member
 
 __all__ = ["FACTS", "Heard", "Memory", "decode", "encode"]
 
 F = TypeVar("F", bound=Fact)
 
-FACTS: Final[dict[str, type[Fact]]] = {fact.kind: fact for fact in (Leadership, Demand, Mark, Member, Drained)}
+FACTS: Final[dict[str, type[Fact]]] = {fact.kind: fact for fact in (Leadership, Demand, Mark, Member, Former, Drained)}
 _decoders: Final = {kind: msgspec.json.Decoder(fact) for kind, fact in FACTS.items()}
 
 
@@ -65,6 +65,7 @@ class Memory:
         ] = {}  # path → who named it first, and its highest version
         self._named: Final[Counter[str]] = Counter()  # node → how many of those it named first
         self.members: Final = {member.node: member for member in _of(Member, kept)}
+        self.former: Final = {former.node for former in _of(Former, kept)}  # whose addresses agents may hold still
         self.drained: Final = {(drained.what, drained.name) for drained in _of(Drained, kept)}
         self.demands: Final = _of(Demand, kept)  # as they were at the start
         leaderships: Final = _of(Leadership, kept)

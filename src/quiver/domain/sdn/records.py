@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-__all__ = ["Change", "Drained", "Fact", "Leadership", "Mark", "Member", "What"]
+__all__ = ["Change", "Drained", "Fact", "Former", "Leadership", "Mark", "Member", "What"]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +68,14 @@ class Member(Fact, frozen=True, kw_only=True):
     node: str
     address: str = ""
     leaving: bool = False
+
+
+class Former(Fact, frozen=True, kw_only=True):
+    """A node that has left the network, until no agent holds its address any more."""
+
+    kind: ClassVar[str] = "former"
+    named_by: ClassVar[tuple[str, ...]] = ("node",)
+    node: str
 
 
 class What(StrEnum):
