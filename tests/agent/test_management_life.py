@@ -124,6 +124,29 @@ async def configured(running: Agent) -> list[str]:
         return names(await olga.get_config(kms("<path/>")), "path", "virtual-link")
 
 
+def test_on_its_own_machine_and_only_while_it_does_not_run_an_agent_forgets_its_term(config: Path) -> None:
+    def forget() -> tuple[int, str]:
+        done = subprocess.run(
+            [QUIVER, "agent", "forget-term", str(config)], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    async def write(running: Agent, number: int) -> None:
+        async with await running.session("ctrl") as controller:
+            await controller.edit(kms(term(number) + (path() if number > 7 else "")))
+
+    code, said = forget()
+    assert (code, "nothing has come over NETCONF yet" in said) == (1, True)
+    with agent(config) as running:
+        run(write(running, 1 << 30))
+        code, said = forget()
+        assert (code, "another process uses it" in said) == (1, True)
+    assert forget() == (0, "node alice: term 1073741824 is forgotten\n")
+    with agent(config) as running:
+        run(write(running, 7))
+        assert run(configured(running)) == ["alice-bob"]
+
+
 def test_an_acknowledged_edit_and_the_term_survive_kill_9_and_so_does_the_servers_key(config: Path) -> None:
     async def write(running: Agent) -> None:
         controller = await running.session("ctrl")

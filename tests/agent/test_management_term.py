@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from quiver.agent.management_term import LASTING, STALE_TERM, WRITES, FencedDatastores
+from quiver.domain import limits
 from quiver.protocols.netconf.access import Access, Role
 from quiver.protocols.netconf.datastores import load
 from quiver.protocols.netconf.server import Server
@@ -80,10 +81,15 @@ def test_no_edit_of_a_controller_lowers_the_term_takes_it_away_or_says_one_that_
     assert configured(site) == HELD
 
 
-@pytest.mark.parametrize("wrong", ["", "seven", "7.0", "1e9", "1_000", "9007199254740993"])
+@pytest.mark.parametrize("wrong", ["", "seven", "7.0", "1e9", "1_000", "9007199254740993", "4294967297", str(1 << 50)])
 def test_what_is_no_term_is_refused_with_its_place(site, controller, wrong):
     assert controller.error(edit(said(wrong))) == ("invalid-value", "/qk:kms/qk:controller/qk:term")
     assert configured(site) == HELD
+
+
+def test_an_agent_that_was_away_for_however_long_takes_the_networks_term(site, controller):
+    controller.ok(edit(said(str(limits.TERM_MAX))))
+    assert configured(site) == said("4294967296")
 
 
 @pytest.mark.parametrize("written", ["8", "+8", " 8 ", "008"])

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -219,10 +220,29 @@ def test_the_controller_of_a_demo_is_found_by_its_state(
     assert (twice.exit_code, "2 controllers run here" in twice.stderr) == (1, True)
 
 
+def test_the_url_of_a_demos_controller_is_enough_where_several_demos_run(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    nobody = quiver("show", "--controller", running.ready["url"])
+    assert (nobody.exit_code, "--cert, --key and --ca say who asks" in nobody.stderr) == (1, True)
+    (tmp_path / "quiver-1").symlink_to(running.state)
+    other = tmp_path / "quiver-2" / "controller"
+    other.mkdir(parents=True, mode=0o700)
+    access = json.loads((running.state / "controller" / "operator.json").read_text())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        access["url"] = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        (other / "operator.json").write_text(json.dumps(access))
+        assert quiver("show").exit_code == 1
+        shown = quiver("show", "--controller", f"{running.ready['url']}/")
+    assert (shown.exit_code, "controller controller-1" in shown.stdout) == (0, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("links", "--cert", "x"),
+        ("links", "--controller", "https://h:1", "--cert", "c"),
         ("links", "--state", "x", "--controller", "https://h:1", "--cert", "c", "--key", "k", "--ca", "c"),
         ("drain", "city", "x"),
         ("drain", "node"),

@@ -11,6 +11,7 @@ import uvloop
 from quiver.agent.config import read_agent
 from quiver.agent.config_check import check as findings_in
 from quiver.agent.daemon import Listening, run_agent
+from quiver.agent.management_term import forget_term as forget_term_of
 from quiver.domain.errors import ConfigurationError, QuiverError
 from quiver.net.log import configure
 
@@ -68,3 +69,18 @@ def check(
         sys.stdout.write("".join(f"{finding}\n" for finding in findings) or summary)
     if findings:
         raise typer.Exit(1)
+
+
+@app.command("forget-term")
+def forget_term(config: Annotated[Path, typer.Argument(help="TOML file of the agent.")]) -> None:
+    """Let an agent accept any controller term again, when it refuses the controller that leads. The agent must not run.
+
+    Paths, addresses and SAEs stay. The fence against controllers that were replaced is down until the next one comes.
+    """
+    try:
+        agent = read_agent(config)
+        term = forget_term_of(agent.provision_database)
+    except QuiverError as error:
+        sys.stderr.write(f"quiver: {error.message}\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"node {agent.node.id}: term {term} is forgotten\n")

@@ -65,7 +65,9 @@ def _line(words: str) -> None:
 
 
 def _options(
-    controller: Annotated[str | None, typer.Option(help="https://host:port of the controller.")] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="https://host:port of the controller; that of a demo here needs no more.")
+    ] = None,
     cert: Annotated[Path | None, typer.Option(help="Certificate of the operator or auditor, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     ca: Annotated[list[Path] | None, typer.Option(help="CA of the controller, PEM; several times for several.")] = None,
@@ -82,6 +84,8 @@ def _options(
         return Session(find_access(state), timeout, as_json=as_json)
     if state is not None:
         raise typer.BadParameter(f"--state stands instead of {', '.join(named)}")
+    if controller and missing == ["--cert", "--key", "--ca"]:
+        return Session(find_access(None, controller), timeout, as_json=as_json)
     if missing:
         raise typer.BadParameter(f"{', '.join(missing)}: missing; the four belong together")
     access = Access(url=str(controller), certificate=str(cert), private_key=str(key), ca=[str(one) for one in ca or ()])

@@ -72,7 +72,7 @@ def show_network(network: Row, nodes: Sequence[Row]) -> None:
                 row["served"],
                 row["refused"],
                 row["waiting"],
-                _flags(row, dead="dead", drained="drained", distrust="distrusted"),
+                _flags(row, dead="dead", drained="drained", distrust="distrusted", refuses="refuses our term"),
             )
             for row in nodes
         ),

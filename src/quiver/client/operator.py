@@ -47,11 +47,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [Path(self.ca)] if isinstance(self.ca, str) else [Path(one) for one in self.ca]
 
 
-def find_access(state: Path | None) -> Access:
-    """How to reach the controller of a state directory, or of the one demo that runs.
+def find_access(state: Path | None, url: str | None = None) -> Access:
+    """How to reach the controller of a state directory, of the demo that has it at a URL, or of the one demo that runs.
 
     Args:
         state: a demo's state directory; None looks through this user's `quiver-*` directories in the temporary directory.
+        url: of the controller, to look for where no directory is named.
 
     Raises:
         ConfigurationError: there is none, or more than one.
@@ -60,7 +61,12 @@ def find_access(state: Path | None) -> Access:
         return _read(state / "controller" / "operator.json")
     roots = [path for path in Path(tempfile.gettempdir()).glob("quiver-*") if path.lstat().st_uid == os.getuid()]
     files = [root / "controller" / "operator.json" for root in roots]
-    found = [access for access in map(_read, filter(Path.is_file, files)) if _listens(access)]
+    known = [access for access in map(_read, filter(Path.is_file, files)) if url is None or _same(access.url, url)]
+    found = [access for access in known if _listens(access)]
+    if not found and url is not None:
+        raise ConfigurationError(
+            f"no demo that runs here has its controller at {url}; --cert, --key and --ca say who asks"
+        )
     if not found:
         raise ConfigurationError("no controller runs here; --controller, --cert, --key and --ca name one, or --state")
     if len(found) > 1:
@@ -84,6 +90,11 @@ def _read(path: Path) -> Access:
         private_key=str(base / access.private_key),
         ca=[str(base / one) for one in access.trust],
     )
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two URLs name one controller, however they are written (RFC 3986 section 6.2.2)."""
+    return one.rstrip("/").lower() == other.rstrip("/").lower()
 
 
 def _listens(access: Access) -> bool:

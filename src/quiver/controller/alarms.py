@@ -95,6 +95,9 @@ def _of_node(node: NodeLive) -> Iterator[Alarm]:
     elif node.stage is Stage.DOWN:
         text = "no management session; it goes on over the paths that it has"
         yield Alarm(name="node-unmanaged", severity=Severity.MAJOR, about="node", id=node.node, text=text)
+    if node.refuses:
+        text = f"it has accepted term {node.term}, does not take this controller's, and keeps the paths that it has"
+        yield Alarm(name="agent-refuses-term", severity=Severity.MAJOR, about="node", id=node.node, text=text)
     if node.distrust:
         text = f"its word is not taken: {node.distrust}"
         yield Alarm(name="node-distrusted", severity=Severity.MAJOR, about="node", id=node.node, text=text)

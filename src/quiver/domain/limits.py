@@ -152,10 +152,13 @@ PAD_AGE: Final = 60.0  # seconds after which a reading of pad counts as none; so
 
 # --- The controller ---
 CONTROLLED_NODES: Final = 16_384  # nodes of one network; the largest mesh that is simulated has 10,000
+FORMER_NODES: Final = 4096  # that have left while some agent was away, and may hold their addresses still
 LINKS_PER_REPORT: Final = 1024  # links of one node; a report with more is not believed
 PATHS_PER_REPORT: Final = 65_536  # path versions at one node, likewise
 DEMANDS: Final = 65_536  # virtual links that the controller serves
-MARKS_KEPT: Final = 131_072  # version numbers of paths that are gone; their sources remember them too
+MARKS_KEPT: Final = (
+    131_072  # version numbers of paths that are gone, own ones, those of demands apart; likewise of heard ones
+)
 NAME_LENGTH: Final = 128  # characters of the name of a virtual link, a node or a link
 ON_THE_FLY: Final = 4096  # virtual links that agents' events have asked for
 ON_THE_FLY_PER_NODE: Final = 64  # of them from one node, so that none fills the table alone
@@ -164,8 +167,11 @@ APPLICATIONS_WAITING: Final = (
 )
 ON_THE_FLY_DEPTH: Final = 64 * KIB  # bytes; some 1,300 keys of 256 bits, one at a time
 ON_THE_FLY_LIFE: Final = 3600.0  # seconds without use until it is given up
-AHEAD: Final = 1 << 20  # by how much an agent's word may raise a term or a version at once; more is a lie
+AHEAD: Final = 1 << 20  # by how much one agent's word may raise a term or a version at once; more is a lie
 FOUND_PER_NODE: Final = 1024  # demands that the paths of one source bring back to a controller without memory of them
+TERM_MAX: Final = (
+    1 << 32
+)  # an agent takes no higher one: TERM_MAX * AHEAD is half of MARK_MAX, and versions follow from terms
 TERM_SALT: Final = 1023  # by how much a claimed term may be above the next one; AHEAD holds a thousand leaderships
 VOICE_BURST: Final = 256  # entries of the history that one agent may bring at once; a large site has some 20 links
 VOICE_PAUSE: Final = 10.0  # seconds for each after that: HISTORY_LINES take one agent that lies eleven days to push out
@@ -267,6 +273,9 @@ QBER_NORMAL: Final = 0.09  # and below it no longer an alarm: what lies between 
 MODEL_LINKS: Final = 1024  # QKD links of one node, and neighbours; the largest sites planned have some 20
 MODEL_ENTRIES: Final = 4096  # path entries written to one node; at most two versions of a path
 MODEL_PATHS: Final = 16_384  # path versions that a node tells of, retired ones included; likewise marks
+MARKS_PER_NODE: Final = (
+    MODEL_PATHS  # marks of others that the controller keeps on one node's word: what one report can hold
+)
 MODEL_NODES: Final = 16_384  # addresses in one node's directory; more than any network simulated
 MODEL_SAES: Final = 65_536  # SAEs in one node's directory; likewise pairs
 MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are some 30

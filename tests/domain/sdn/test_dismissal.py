@@ -136,6 +136,58 @@ def test_addresses_of_a_node_that_is_gone_go_from_all_agents():
     assert desk.addresses["a"]["b"] == "b:2"
 
 
+def gone(desk: Desk) -> set[str]:
+    """Nodes whose departure the database remembers."""
+    return {name for kind, name in desk.rows if kind == "former"}
+
+
+def test_an_agent_that_was_away_loses_the_address_of_a_node_that_left_even_if_the_controller_was_started_again():
+    desk = served()
+    desk.core.lost("a")
+    desk.core.operator.dismiss("b")
+    desk.settle(3 * limits.DISMISS_TIME)
+    assert nodes(desk) == ["a", "c", "d"]
+    desk.begin()
+    desk.connect("c", "d")
+    desk.settle(limits.GATHER_TIME + limits.ADOPT_TIME + 2 * limits.POLL_INTERVAL)
+    assert desk.addresses["a"]["b"] == "b:1"
+    assert gone(desk) == {"b"}
+    desk.connect("a")
+    credited(desk, max(desk.held["a"]))
+    desk.settle(limits.DRAINING_TIME + 2 * limits.POLL_INTERVAL)
+    assert not any("b" in known for known in desk.addresses.values())
+    assert gone(desk) == set(), "nobody holds it: there is nothing to remember"
+
+
+def test_nodes_that_leave_while_an_agent_is_away_take_bounded_room_and_what_has_none_is_told(monkeypatch):
+    monkeypatch.setattr(limits, "FORMER_NODES", 2)
+    desk = served()
+    desk.core.lost("a")
+    for number in range(4):
+        desk.core.operator.admit(f"x{number}", "x:1")
+        desk.core.operator.dismiss(f"x{number}")
+    desk.settle(3 * limits.DISMISS_TIME)
+    assert gone(desk) == {"x0", "x1"}
+    assert [notice.about["node"] for notice in desk.told("address-left")] == ["x2", "x3"]
+    desk.connect("a")
+    desk.settle(2 * limits.POLL_INTERVAL)
+    assert gone(desk) == set()
+
+
+def test_a_node_that_comes_back_keeps_its_address_at_those_that_were_away():
+    desk = served()
+    desk.core.lost("a")
+    desk.core.operator.dismiss("b")
+    desk.settle(3 * limits.DISMISS_TIME)
+    desk.core.operator.admit("b", "b:1")
+    desk.settle()
+    desk.begin()
+    desk.connect()
+    desk.settle(2 * limits.POLL_INTERVAL)
+    assert desk.addresses["a"]["b"] == "b:1"
+    assert gone(desk) == set()
+
+
 @pytest.mark.parametrize(("what", "name"), [(What.NODE, "c"), (What.LINK, "c-d")])
 def test_nothing_is_placed_where_the_operator_has_drained_even_if_there_is_no_other_way(what: What, name: str):
     desk = served()

@@ -3,6 +3,9 @@
 It is drained first, so that paths move off it while it still carries them. What has not moved after `limits.DISMISS_TIME`, or
 begins or ends there, is let go like any version, source first. The node is forgotten when its agent holds nothing any more; one
 that cannot be reached, after as long again. What such an agent holds by then, only its own operator can remove.
+
+Its address goes from all other agents, from those that are away now when they return: the node's name is remembered until none
+of them holds it, by a controller that was started again as well.
 """
 
 from typing import Final
@@ -12,7 +15,7 @@ from msgspec.structs import replace
 from quiver.domain import limits
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.provisioning import Provisioning
-from quiver.domain.sdn.records import Drained, Member, What
+from quiver.domain.sdn.records import Drained, Former, Member, What
 from quiver.domain.sdn.sessions import Stage
 from quiver.domain.sdn.steering import Steering
 
@@ -32,6 +35,7 @@ class Dismissal:
         self._core: Final = core
         self._provisioning: Final = provisioning
         self._steering: Final = steering
+        self._swept_at = core.now()
         self._since: Final = {node: core.now() for node, member in core.memory.members.items() if member.leaving}
 
     @property
@@ -64,6 +68,7 @@ class Dismissal:
 
     def step(self, now: float) -> None:
         """Take every node that leaves as far as time and its agent allow."""
+        self._sweep(now)
         for node, since in list(self._since.items()):
             over = now >= since + limits.DISMISS_TIME
             versions = self._core.versions.at(node)
@@ -96,7 +101,36 @@ class Dismissal:
         core.memory.delete(core.memory.members.pop(node))
         core.knowledge.forget(node)
         core.voices.forget(node)
+        core.leader.forget(node)
+        core.memory.forget(node)
         self._undrain(node)
-        self._provisioning.former.add(node)
+        self._remember(node)
         self._provisioning.touch(core.sessions)
         core.notices.say("node-gone", core.now(), node=node, left=str(left))
+
+    # --- addresses of those that are gone -------------------------------------------------------------------------
+
+    def _remember(self, node: str) -> None:
+        core = self._core
+        if len(core.memory.former) >= limits.FORMER_NODES:
+            core.notices.say("address-left", core.now(), node=node)
+            return
+        core.memory.former.add(node)
+        core.memory.put(Former(node=node))
+
+    def remembered(self, node: str) -> None:
+        """A node's address has not to go any more: nobody holds it, or it has come back."""
+        if node in self._core.memory.former:
+            self._core.memory.former.discard(node)
+            self._core.memory.delete(Former(node=node))
+
+    def _sweep(self, now: float) -> None:
+        """Remember no longer whose addresses no agent holds; one that is away may hold any."""
+        core = self._core
+        if not core.memory.former or now < self._swept_at + limits.POLL_INTERVAL:
+            return
+        self._swept_at = now
+        if all(session.free for session in core.sessions.values()):
+            held = {node for session in core.sessions.values() for node in session.addresses}
+            for node in core.memory.former - held:
+                self.remembered(node)

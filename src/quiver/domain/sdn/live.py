@@ -27,6 +27,8 @@ class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
         stage: of its management session.
         age: seconds since its last report; None where there was none.
         distrust: why its word is not taken; empty where it is.
+        term: the highest controller term that it has accepted, as it told last.
+        refuses: it does not take this controller's term, so that nothing can be written to it.
         dead: neither the controller nor any neighbour hears it.
         drained: by the operator.
         leaving: it was dismissed, and is cleared.
@@ -44,6 +46,8 @@ class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     age: float | None
     distrust: str = ""
+    term: int = 0
+    refuses: bool = False
     dead: bool = False
     drained: bool = False
     leaving: bool = False
@@ -172,13 +176,14 @@ def _node(core: Core, node: str, now: float) -> NodeLive:
         stage=core.sessions[node].stage,
         age=None if view.heard_at is None else now - view.heard_at,
         distrust=view.distrust,
+        refuses=core.leader.edits and core.sessions[node].refuses,
         dead=core.topology.dead(node),
         drained=(What.NODE, node) in core.memory.drained,
         leaving=member is not None and member.leaving,
     )
     if view.report is None:
         return plain
-    told = ("run", "served", "refused", "delivered", "waiting", "burned", "alarms")
+    told = ("term", "run", "served", "refused", "delivered", "waiting", "burned", "alarms")
     return msgspec.structs.replace(plain, **{name: getattr(view.report, name) for name in told})
 
 

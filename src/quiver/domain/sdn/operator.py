@@ -61,7 +61,7 @@ class Operator:
         core.memory.members[node] = member
         core.memory.put(member)
         core.member(node)
-        self._provisioning.former.discard(node)
+        self.dismissal.remembered(node)
         self._provisioning.touch(core.sessions)
         core.stale = True
 

@@ -39,7 +39,6 @@ class Provisioning:
         self.refused: Final[dict[str, str]] = {}  # key of a version → the node that refused it
         self.undecided: Final[set[str]] = set()  # keys of entries that may still bring a demand back
         self.emptied: Final[set[str]] = set()  # nodes at which nothing is to be left, whoever knows of it
-        self.former: Final[set[str]] = set()  # nodes that have left the network, and whose addresses go
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -159,7 +158,7 @@ class Provisioning:
                 put.append(entry)
                 count[path] += 1
         needed = _needed(session.node, [*put, *held.values()])
-        forget = tuple(sorted(self.former.intersection(session.addresses).difference(needed)))
+        forget = tuple(sorted(self._core.memory.former.intersection(session.addresses).difference(needed)))
         return tuple(put), remove, self._addresses(session, needed), forget
 
     def _unwanted(self, node: str, entry: PathEntry) -> bool:

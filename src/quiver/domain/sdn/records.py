@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-__all__ = ["Change", "Drained", "Fact", "Leadership", "Mark", "Member", "What"]
+__all__ = ["Change", "Drained", "Fact", "Former", "Leadership", "Mark", "Member", "What"]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +32,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Leadership(Fact, frozen=True, kw_only=True):
-    """The highest controller term that this database has claimed."""
+    """How far this database's numbers have come.
+
+    Attributes:
+        term: the highest controller term that it has claimed.
+        floor: versions up to here were given out for paths of which no `Mark` is kept any more.
+    """
 
     kind: ClassVar[str] = "leadership"
     term: int
+    floor: int = 0
 
 
 class Mark(Fact, frozen=True, kw_only=True):
@@ -62,6 +68,14 @@ class Member(Fact, frozen=True, kw_only=True):
     node: str
     address: str = ""
     leaving: bool = False
+
+
+class Former(Fact, frozen=True, kw_only=True):
+    """A node that has left the network, until no agent holds its address any more."""
+
+    kind: ClassVar[str] = "former"
+    named_by: ClassVar[tuple[str, ...]] = ("node",)
+    node: str
 
 
 class What(StrEnum):

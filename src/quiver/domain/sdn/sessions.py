@@ -57,6 +57,7 @@ class Session:
         self.addresses: Final[dict[str, str]] = {}  # likewise
         self.read_at = float("-inf")  # when what it holds was read last
         self.adopted_at = float("-inf")  # which reading was searched for paths that nobody remembers
+        self.refuses = False  # it does not take the present term, and what it has shown since has brought no higher one
         self.alone = False  # an edit of several entries was refused: they go one by one
         self._flying: Final[dict[int, tuple[Order, float]]] = {}
         self._clean = True  # no edit was on its way at any time while the read on its way is
@@ -82,12 +83,14 @@ class Session:
         """The session is lost; nothing is believed of what is on its way."""
         if self.stage is not Stage.DOWN:
             self.move(Stage.DOWN)
+        self.refuses = False
         self._flying.clear()
 
     def stamp_again(self) -> None:
         """A new term was claimed: this agent is to accept it."""
         if self.stage is not Stage.DOWN:
             self.move(Stage.STAMPING)
+        self.refuses = False
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
@@ -169,6 +172,7 @@ class Session:
     def reported(self, report: NodeReport, now: float) -> bool:
         """A report has come, and what it says of the configuration is not older than an edit; whether that is so."""
         self._next_read = now + self._poll
+        self.refuses = self.refuses or self.stage is Stage.LISTENING
         if self.stage not in (Stage.READING, Stage.READY):
             return False
         if not self._flies(Read) or not self._clean:
@@ -190,6 +194,7 @@ class Session:
         self._pause = limits.ORDER_PAUSE
         if isinstance(order, Stamp) and self.stage is Stage.STAMPING and order.term == term:
             self.move(Stage.READING)
+            self.refuses = False
         if isinstance(order, Edit):
             for key in order.remove:
                 self.entries.pop(key, None)
@@ -206,6 +211,8 @@ class Session:
             return False
         self._not_before = now + self._pause
         self._pause = min(2 * self._pause, limits.REPEAT_MOST)
+        if isinstance(order, Stamp) and self.stage is Stage.STAMPING:
+            self.refuses = failure is Failure.REFUSED
         if isinstance(order, Edit):
             self.alone = failure is Failure.REFUSED and len(order.put) > 1
             if failure is Failure.UNANSWERED and self.stage is Stage.READY:
