@@ -50,6 +50,7 @@ class Initiating:
             Step.SWITCH: self._switch,
             Step.SWITCH_BLIND: self._switch,
             Step.PROVE: self._prove,
+            Step.WATCH: self._greet,
             Step.PROVE_THERE: lambda: self._ask(Ask.PROVE),
             Step.SETTLE: lambda: self._ask(Ask.SETTLE),
             Step.RETIRE: self._retire,

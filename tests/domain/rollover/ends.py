@@ -16,6 +16,7 @@ ASKS = {
     Step.GREET: Ask.GREET,
     Step.OFFER: Ask.OFFER,
     Step.TURN: Ask.TURN,
+    Step.WATCH: Ask.GREET,
     Step.PROVE_THERE: Ask.PROVE,
     Step.SETTLE: Ask.SETTLE,
     Step.FIND: Ask.GREET,
@@ -110,7 +111,9 @@ class World:
         step = machine.step
         self.steps.append(step)
         before = machine.rollovers
-        if step in ASKS:
+        if step in {Step.GREET, Step.WATCH} and machine.active is not None and slot.key != machine.active:
+            outcome = Outcome.FAILED
+        elif step in ASKS:
             outcome = self.call(ASKS[step], machine.wanted)
         elif step is Step.KEY:
             outcome = Outcome.FAILED if self.during(self.keyless) else Outcome.DONE
@@ -151,6 +154,8 @@ class World:
             slot.switch(key_id, self.now)
         elif todo is Work.PROVE:
             succeeded = slot.proven
+        elif todo is Work.LOOK:
+            succeeded = machine.active is None or slot.key == machine.active
         answer = machine.done(todo, key_id, succeeded)
         if todo is Work.RETIRE:
             self.counted[1].append(key_id)

@@ -98,6 +98,18 @@ def test_a_restart_of_the_partner_is_noticed_within_a_beat():
     assert world.given == given + 1
 
 
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("at", [10.0, 110.0])  # while nothing is to be done; while a key waits for its handshake
+def test_an_interface_that_was_made_anew_is_noticed_within_a_beat(end, at):
+    world = World(0)
+    world.run(at)
+    given = world.given
+    world.wire.ends[end].key = None
+    world.run(world.timing.beat + 0.5)
+    assert world.given == given + 1
+    assert world.wire.ends[0].key == world.wire.ends[1].key
+
+
 def test_without_keys_the_last_one_stays_and_no_key_is_wasted():
     world = World(0, keyless=[(50, 1000)])
     world.run(1000)

@@ -25,11 +25,14 @@ _GIVEN_UP: Final = {
     (Step.OFFER, Outcome.REFUSED): Failure.PARTNER_REFUSED,
     (Step.STAGE, Outcome.FAILED): Failure.TUNNEL,
     (Step.TURN, Outcome.REFUSED): Failure.RESTARTED,
+    (Step.WATCH, Outcome.REFUSED): Failure.RESTARTED,
+    (Step.WATCH, Outcome.FAILED): Failure.TUNNEL,
     (Step.PROVE_THERE, Outcome.REFUSED): Failure.RESTARTED,
     (Step.SETTLE, Outcome.REFUSED): Failure.RESTARTED,
 }
-_ASKING: Final = frozenset({Step.GREET, Step.OFFER, Step.TURN, Step.PROVE_THERE, Step.SETTLE, Step.FIND})
-_WAITING: Final = frozenset({Step.PROVE, Step.PROVE_THERE, Step.FIND})
+_ASKING: Final = frozenset({Step.GREET, Step.OFFER, Step.TURN, Step.WATCH, Step.PROVE_THERE, Step.SETTLE, Step.FIND})
+_PROVING: Final = frozenset({Step.PROVE, Step.WATCH, Step.PROVE_THERE})  # by turns, within one time
+_WAITING: Final = _PROVING | {Step.FIND}
 _PATIENT: Final = frozenset({Step.OFFER, Step.TURN, Step.SETTLE})
 _OF_FRESH: Final = frozenset({Step.OFFER, Step.STAGE, Step.TURN, Step.SWITCH, Step.SWITCH_BLIND})
 
@@ -105,12 +108,13 @@ class Initiator:
                 self.before = None
         if following is Step.KEY and ended is Step.GREET and now < self._next_round:
             self.due = min(now + self._timing.beat, self._next_round)
-        elif following is not ended:
+        elif following is not ended and not {following, ended} <= _PROVING:
             self._enter(following, now)
-        elif self._late(now):
+        elif outcome is not Outcome.DONE and self._late(now):
             self._run_out(now)
         else:
-            self.due = now + self._repeat_after(ended)
+            self.step = following
+            self.due = now if following is Step.PROVE_THERE is not ended else now + self._repeat_after(following)
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
@@ -131,6 +135,8 @@ class Initiator:
         match step:
             case Step.PROVE | Step.PROVE_THERE:
                 return self._timing.look
+            case Step.WATCH:
+                return 0.0
             case Step.GREET | Step.FIND:
                 return self._timing.beat
         return self._timing.pause
@@ -144,9 +150,9 @@ class Initiator:
     def _run_out(self, now: float) -> None:
         """A step has been tried for long enough."""
         match self.step:
-            case Step.PROVE_THERE if not self.partner_heard:
+            case Step.PROVE_THERE | Step.WATCH if not self.partner_heard:
                 self._give_up(Failure.PARTNER_SILENT, now)
-            case Step.PROVE | Step.PROVE_THERE:
+            case Step.PROVE | Step.WATCH | Step.PROVE_THERE:
                 self._give_up(Failure.NOT_PROVEN, now)
             case Step.TURN if self._unsure:
                 # The partner may have switched, or not: try the new key, then by turns.

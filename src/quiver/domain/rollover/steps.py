@@ -9,7 +9,8 @@ The initiator is the master SAE of ETSI GS QKD 014, its partner the slave SAE. A
     makes the key ready
     tells the partner to switch                 switches
     switches
-    waits until the tunnel has proven it        likewise
+    waits until the tunnel has proven it,       likewise
+    and watches that both ends still hold it
     settles: counts the rollover                counts the rollover, drops the key before
     drops the key before
 
@@ -32,6 +33,7 @@ class Step(enum.Enum):
     TURN = "have the partner switch to the key"
     SWITCH = "switch to the key"
     PROVE = "see whether the tunnel uses the key"
+    WATCH = "see meanwhile whether both ends still hold the key"
     PROVE_THERE = "ask the partner whether its end of the tunnel does"
     SETTLE = "have the partner count the rollover"
     RETIRE = "drop the key before"
@@ -72,8 +74,13 @@ NEXT: Final[dict[tuple[Step, Outcome], Step]] = {
     (_S.SWITCH, _O.DONE): _S.PROVE,
     (_S.SWITCH, _O.FAILED): _S.SWITCH,
     (_S.PROVE, _O.DONE): _S.PROVE_THERE,
-    (_S.PROVE, _O.NOT_YET): _S.PROVE,
-    (_S.PROVE, _O.FAILED): _S.PROVE,
+    (_S.PROVE, _O.NOT_YET): _S.WATCH,
+    (_S.PROVE, _O.FAILED): _S.WATCH,
+    (_S.WATCH, _O.DONE): _S.PROVE,
+    (_S.WATCH, _O.REFUSED): _S.GREET,
+    (_S.WATCH, _O.FAILED): _S.GREET,
+    (_S.WATCH, _O.LOST): _S.PROVE,
+    (_S.WATCH, _O.UNREACHED): _S.PROVE,
     (_S.PROVE_THERE, _O.DONE): _S.SETTLE,
     (_S.PROVE_THERE, _O.NOT_YET): _S.PROVE_THERE,
     (_S.PROVE_THERE, _O.REFUSED): _S.GREET,
