@@ -34,6 +34,12 @@ def wireguard(config: ConfigArgument) -> None:
     _run("wireguard", config)
 
 
+@app.command()
+def strongswan(config: ConfigArgument) -> None:
+    """Give charon post-quantum pre-shared keys of IKEv2 (RFC 8784) over VICI, until SIGINT or SIGTERM."""
+    _run("strongswan", config)
+
+
 @app.command(name="exec")
 def exec_(config: ConfigArgument) -> None:
     """Call a program with each new key, on descriptor 3, until SIGINT or SIGTERM."""

@@ -31,6 +31,18 @@ endpoint = "198.51.100.7:51820" # may be left out, as allowed_ips: the interface
 allowed_ips = ["10.2.0.0/24"]   # needed where a blocked tunnel is to come back
 keepalive = 10                  # seconds; 0 leaves it as it is
 
+[strongswan]
+name = "site-2"                 # of the connection, as swanctl shows it
+socket = "/run/charon.vici"     # may be left out
+fence = true                    # may be left out: drop what no IKE_SA takes
+
+[strongswan.connection]         # the section connections.NAME of swanctl.conf
+local_addrs = ["192.0.2.20"]
+remote_addrs = ["198.51.100.7"]
+local = {auth = "pubkey", id = "gateway-1.example"}
+remote = {auth = "pubkey", id = "gateway-2.example"}
+children.net = {local_ts = ["10.1.0.0/24"], remote_ts = ["10.2.0.0/24"]}
+
 [metrics]                       # plain HTTP; without this table there are none
 listen = "127.0.0.1:9102"
 
@@ -41,7 +53,16 @@ level = "INFO"                  # DEBUG, INFO, WARNING or ERROR
 from pathlib import Path
 from typing import Final
 
-from quiver.consume.config_tables import ConsumerTable, ExecTable, KmeTable, PartnerTable, RolloverTable, WireguardTable
+from quiver.consume.config_tables import (
+    ConsumerTable,
+    ExecTable,
+    KmeTable,
+    PartnerTable,
+    RolloverTable,
+    StrongswanTable,
+    WireguardTable,
+)
+from quiver.consume.ike_connection import check_connection
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
@@ -49,7 +70,7 @@ from quiver.protocols.toml import decode_toml
 
 __all__ = ["KINDS", "ConsumerConfig", "parse_consumer", "read_consumer"]
 
-KINDS: Final = ("wireguard", "exec")  # tables of which a file has one; the words of `quiver consume`
+KINDS: Final = ("wireguard", "strongswan", "exec")  # tables of which a file has one; the words of `quiver consume`
 
 
 class ConsumerConfig(Table, frozen=True, kw_only=True):
@@ -60,6 +81,7 @@ class ConsumerConfig(Table, frozen=True, kw_only=True):
     partner: PartnerTable
     rollover: RolloverTable = RolloverTable()
     wireguard: WireguardTable | None = None
+    strongswan: StrongswanTable | None = None
     exec: ExecTable | None = None
     metrics: MetricsTable | None = None
     log: LogTable = LogTable()
@@ -101,6 +123,8 @@ def parse_consumer(text: str, base: Path) -> ConsumerConfig:
         )
     _check_partner(config)
     _check_exhausted(config)
+    if config.strongswan is not None:
+        check_connection(config.strongswan.connection)
     return config
 
 

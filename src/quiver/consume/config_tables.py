@@ -3,7 +3,7 @@
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta
 
@@ -13,7 +13,16 @@ from quiver.net.addresses import Address, ListenAddress, SourceAddress
 from quiver.net.config_file import Table
 from quiver.net.tls import Credentials
 
-__all__ = ["ConsumerTable", "ExecTable", "KmeTable", "PartnerTable", "PublicKey", "RolloverTable", "WireguardTable"]
+__all__ = [
+    "ConsumerTable",
+    "ExecTable",
+    "KmeTable",
+    "PartnerTable",
+    "PublicKey",
+    "RolloverTable",
+    "StrongswanTable",
+    "WireguardTable",
+]
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -129,6 +138,22 @@ class WireguardTable(Table, frozen=True, kw_only=True):
     allowed_ips: tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")], ...] = ()
     keepalive: Annotated[int, Meta(ge=0, le=65_535)] = 10
     program: Text = "wg"
+
+
+class StrongswanTable(Table, frozen=True, kw_only=True):
+    """One connection of one charon.
+
+    Attributes:
+        name: the connection's, as swanctl shows it.
+        connection: the section `connections.NAME` of swanctl.conf; `quiver.consume.ike_connection` checks it.
+        socket: of charon's plug-in vici.
+        fence: whether policies drop what goes between the networks while no IKE_SA takes it.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    connection: dict[str, Any]
+    socket: Path = Path("/run/charon.vici")
+    fence: bool = True
 
 
 class ExecTable(Table, frozen=True, kw_only=True):

@@ -39,6 +39,10 @@ def make_tunnel(config: ConsumerConfig) -> Tunnel:
         from quiver.consume.wireguard import Wireguard
 
         return Wireguard(config.wireguard)
+    if config.strongswan is not None:
+        from quiver.consume.strongswan import Strongswan
+
+        return Strongswan(config.strongswan, initiates=config.consumer.role == "initiator")
     assert config.exec is not None
     from quiver.consume.program import Program
 
