@@ -70,6 +70,12 @@ def test_a_file_with_a_connection_is_read() -> None:
     assert config.strongswan.fence
 
 
+def test_the_page_for_operators_shows_a_file_that_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "strongswan.md").read_text(encoding="utf-8")
+    config = parsed(page.partition("```toml\n")[2].partition("```")[0])
+    assert (config.kind, config.consumer.role) == ("strongswan", "initiator")
+
+
 def test_the_words_of_swanctl_become_a_message_that_fails_closed() -> None:
     check_connection(CONNECTION)
     message = connection_message(CONNECTION, "the-key-id")

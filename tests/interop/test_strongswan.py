@@ -15,8 +15,11 @@ from quiver.domain.reply import DeliveredKey
 from quiver.domain.secret import Secret
 from tests.interop.charons import USERSPACE, Site, becomes, two_sites
 from tests.interop.visitors import PATIENCE
+from tests.scenarios.processes import leaks, texts_below
 
 pytestmark = pytest.mark.system
+
+KEY = bytes(range(32))
 
 
 @pytest.fixture
@@ -44,9 +47,9 @@ class Tunnels:
 
     async def change(self, *, other_key: bool = False) -> str:
         """Bring a key into use at both ends; or, if so wished, two keys under one key_ID."""
-        key_id, key = str(uuid.uuid4()), bytes(range(32))
-        await self.right.stage(DeliveredKey(key_id, Secret(key)))
-        await self.left.stage(DeliveredKey(key_id, Secret(key[::-1] if other_key else key)))
+        key_id = str(uuid.uuid4())
+        await self.right.stage(DeliveredKey(key_id, Secret(KEY)))
+        await self.left.stage(DeliveredKey(key_id, Secret(KEY[::-1] if other_key else KEY)))
         await self.right.switch(key_id)
         await self.left.switch(key_id)
         return key_id
@@ -85,6 +88,7 @@ def test_another_key_under_the_same_key_id_never_opens_a_tunnel(sites: tuple[Sit
 
     run(scene())
     assert "MAC mismatched" in right.log.read_text()
+    assert leaks([KEY, KEY[::-1]], texts_below(left.log.parent) | texts_below(right.log.parent)) == []
 
 
 def test_a_blocked_tunnel_carries_nothing_until_the_next_switch(sites: tuple[Site, Site]) -> None:
@@ -177,7 +181,13 @@ def test_a_consumer_that_was_started_again_takes_the_tunnel_over_and_leaves_no_o
                 assert await becomes(alone)
                 assert left.reaches()
         for one in tunnels.both:
-            assert len([name for name in await one._charon.secrets() if name.startswith("quiver-")]) == 1
+            assert await held(one) == 1
+            for _ in range(2):  # keys of rounds that came to nothing
+                await one.stage(DeliveredKey(str(uuid.uuid4()), Secret(KEY)))
+            assert await held(one) == 2, "the one in use and the newest that is ready"
+
+    async def held(one: Strongswan) -> int:
+        return len([name for name in await one._charon.secrets() if name.startswith("quiver-site-")])
 
     run(scene())
 

@@ -112,7 +112,8 @@ class Charon:
 
     async def unload_secret(self, identifier: str) -> None:
         """Forget a secret."""
-        await self._ask("unload-shared", {"id": identifier})
+        if identifier in await self.secrets():
+            await self._ask("unload-shared", {"id": identifier})
 
     async def secrets(self) -> frozenset[str]:
         """Under what charon keeps its shared secrets, those of other programs among them."""

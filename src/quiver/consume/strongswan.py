@@ -17,12 +17,12 @@ import structlog
 
 from quiver.consume.charon import Charon, IkeSa, PacketTally
 from quiver.consume.config_tables import StrongswanTable
+from quiver.consume.held import HeldKeys
 from quiver.consume.ike_connection import children_of, connection_message, fence_message
 from quiver.consume.tunnel import TunnelError
 from quiver.domain import limits
 from quiver.domain.errors import RequestError
 from quiver.domain.reply import DeliveredKey
-from quiver.domain.secret import Secret
 from quiver.protocols.etsi014_checks import check_key_id
 
 __all__ = ["Strongswan"]
@@ -52,8 +52,7 @@ class Strongswan:
         self._charon: Final = Charon(table.socket)
         self._children: Final = children_of(table.connection)
         self._fence: Final = f"{table.name}-fence"
-        self._keys: Final[dict[str, Secret]] = {}
-        self._active: str | None = None
+        self._keys: Final = HeldKeys()
         self._before: frozenset[int] = frozenset()  # IKE_SAs that there were when the key in use was switched to
         self._retry_at = 0.0
         self._said: str | None = None  # why the last IKE_SA did not come up
@@ -85,19 +84,21 @@ class Strongswan:
             check_key_id(key.key_id)
         except RequestError as error:
             raise TunnelError(f"as PPK_ID serves a key_ID of ETSI GS QKD 014 only: {error.message}") from None
-        self._keys[key.key_id] = key.key
+        for replaced in self._keys.stage(key):
+            await self._charon.unload_secret(self._secret(replaced))
         await self._load(key.key_id)
 
     async def switch(self, key_id: str) -> None:
         """Have the connection use the key; the initiator makes an IKE_SA with it. That this fails shows in `proven` only.
 
         Raises:
-            TunnelError: as `open`.
+            TunnelError: as `open`, or the key is not ready.
         """
         await self._end_older()  # what rounds that failed have left
         before = frozenset(sa.number for sa in await self._look())
         await self._hold(key_id)
-        self._active, self._before = key_id, before
+        self._keys.switch(key_id)
+        self._before = before
         await self._initiate()
 
     async def proven(self, key_id: str) -> bool:
@@ -113,7 +114,7 @@ class Strongswan:
         if not fresh and self._clock() >= self._retry_at:
             await self._initiate()
             fresh = await self._fresh()
-        return key_id == self._active and any(sa.carries(self._children) for sa in fresh)
+        return key_id == self._keys.active and any(sa.carries(self._children) for sa in fresh)
 
     async def intact(self) -> bool:
         """Whether the tunnel is up. What charon has lost of it is given to it again, and the initiator has it come up again.
@@ -124,12 +125,13 @@ class Strongswan:
         Raises:
             TunnelError: as `open`.
         """
-        if self._active is None:
+        active = self._keys.active
+        if active is None:
             return False
-        if not await self._held():
+        if not await self._held(active):
             self._restored += 1
             _log.warning("charon had lost the connection or its key; they were loaded again")
-            await self._hold(self._active)
+            await self._hold(active)
         if self._up(await self._look()):
             return True
         if self._initiates:
@@ -142,12 +144,11 @@ class Strongswan:
         """Let all IKE_SAs go but the newest, which is of the key in use, and unload and wipe all other keys.
 
         Raises:
-            TunnelError: as `open`.
+            TunnelError: as `open`, or the key is not ready.
         """
         await self._end_older()
-        await self._unload(but=self._active)
-        for key_id in [one for one in self._keys if one != self._active]:
-            self._keys.pop(key_id).wipe()
+        self._keys.retire()
+        await self._unload(but=self._keys.active)
 
     async def block(self) -> None:
         """Take away the connection, its keys and its IKE_SAs; the fence stays.
@@ -159,7 +160,7 @@ class Strongswan:
         await self._unload(but=None)
         for sa in await self._look():
             await self._end(sa, force=True)
-        self._active = None
+        self._keys.block()
 
     async def close(self) -> None:
         """The tunnel goes on as it is, under the last key."""
@@ -201,10 +202,9 @@ class Strongswan:
         ppk_id = key_id.lower() if self._initiates else None
         await self._charon.load_connection(self._table.name, connection_message(self._table.connection, ppk_id))
 
-    async def _held(self) -> bool:
-        assert self._active is not None
+    async def _held(self, key_id: str) -> bool:
         names = {self._table.name, self._fence} if self._table.fence else {self._table.name}
-        return names <= await self._charon.connections() and self._secret(self._active) in await self._charon.secrets()
+        return names <= await self._charon.connections() and self._secret(key_id) in await self._charon.secrets()
 
     async def _initiate(self) -> None:
         if not self._initiates:
