@@ -129,9 +129,9 @@ class Site:
         return subprocess.run(ping, capture_output=True, check=False).returncode == 0
 
 
-async def becomes(true: Callable[[], Awaitable[bool]]) -> bool:
+async def becomes(true: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> bool:
     """Whether something becomes so in good time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not await true():
         if time.monotonic() > deadline:
             return False

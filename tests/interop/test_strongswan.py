@@ -1,6 +1,7 @@
 """A strongSwan tunnel's two ends, driven as consumers drive them, on real charons in namespaces that the tests make."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Awaitable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import structlog
 from quiver.consume.config_tables import StrongswanTable
 from quiver.consume.strongswan import Strongswan
 from quiver.consume.tunnel import TunnelError
+from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
 from quiver.domain.secret import Secret
 from tests.interop.charons import USERSPACE, Site, becomes, two_sites
@@ -33,10 +35,12 @@ class Tunnels:
 
     def __init__(self, sites: tuple[Site, Site], connections: dict[str, dict[str, Any]] | None = None) -> None:
         connections = connections or {site.name: site.connection() for site in sites}
+        self._ticks = itertools.count(step=limits.IKE_RETRY)  # at each look it is time to try again
         self.both = self.left, self.right = tuple(
             Strongswan(
                 StrongswanTable(name="site", connection=connections[site.name], socket=site.socket),
                 initiates=site.name == "left",
+                clock=lambda: next(self._ticks),
             )
             for site in sites
         )
@@ -145,6 +149,33 @@ def test_what_charon_has_lost_is_given_to_it_again(sites: tuple[Site, Site]) -> 
         await tunnels.right.retire()
         await tunnels.left.retire()
         assert left.reaches()
+
+    run(scene())
+
+
+def test_a_peer_that_comes_back_is_met_at_the_next_try(sites: tuple[Site, Site]) -> None:
+    left, right = sites
+    left.start()
+    right.start()
+    tunnels = Tunnels(sites)
+
+    async def scene() -> None:
+        await tunnels.open()
+        assert await tunnels.proven(await tunnels.change())
+        key_id = str(uuid.uuid4())
+        for one in tunnels.both:
+            await one.stage(DeliveredKey(key_id, Secret(KEY)))
+        await tunnels.right.switch(key_id)
+        right.stop()
+        await tunnels.left.switch(key_id)
+        assert not left.reaches()
+        right.start()
+        assert not await tunnels.right.intact()
+        assert await tunnels.left.proven(key_id)
+        assert await tunnels.right.intact()
+        assert left.reaches()
+        newest = max(await tunnels.left._look(), key=lambda sa: sa.number)
+        assert [child.name for child in newest.children] == ["net"]
 
     run(scene())
 

@@ -59,7 +59,7 @@ class Consumer:
         async def reached() -> bool:
             return self.figures()[name] >= least
 
-        assert await becomes(reached), (name, self.figures(), self.log.read_text())
+        assert await becomes(reached, 2 * PATIENCE), (name, self.figures(), self.log.read_text())
 
     def end(self) -> None:
         assert self._process.stdout is not None

@@ -95,26 +95,25 @@ class Strongswan:
             TunnelError: as `open`, or the key is not ready.
         """
         await self._end_older()  # what rounds that failed have left
-        before = frozenset(sa.number for sa in await self._look())
+        if key_id != self._keys.active:  # else it is a repeat: what was begun by the first call counts
+            self._before = frozenset(sa.number for sa in await self._look())
         await self._hold(key_id)
         self._keys.switch(key_id)
-        self._before = before
-        await self._initiate()
+        await self._initiate(await self._fresh())
 
     async def proven(self, key_id: str) -> bool:
         """Whether an IKE_SA that was made after the switch carries all children.
 
         Of the initiator's connection only the new key can be used; both ends have proven to each other in IKE_AUTH that they
-        have it (RFC 8784 section 3). The initiator tries again where nothing came up.
+        have it (RFC 8784 section 3). The initiator tries again where not all came up.
 
         Raises:
             TunnelError: as `open`.
         """
         fresh = await self._fresh()
-        if not fresh and self._clock() >= self._retry_at:
-            await self._initiate()
+        if not self._up(fresh) and await self._try_again(fresh):
             fresh = await self._fresh()
-        return key_id == self._keys.active and any(sa.carries(self._children) for sa in fresh)
+        return key_id == self._keys.active and self._up(fresh)
 
     async def intact(self) -> bool:
         """Whether the tunnel is up. What charon has lost of it is given to it again, and the initiator has it come up again.
@@ -132,19 +131,18 @@ class Strongswan:
             self._restored += 1
             _log.warning("charon had lost the connection or its key; they were loaded again")
             await self._hold(active)
-        if self._up(await self._look()):
-            return True
-        if self._initiates:
+        sas = await self._look()
+        if not self._up(sas) and await self._try_again(sas):
             self._restored += 1
-            _log.warning("the tunnel was down; it is started again")
-            await self._initiate()
-        return self._up(await self._look())
+            sas = await self._look()
+            _log.warning("the tunnel was down; it was started again", up=self._up(sas))
+        return self._up(sas)
 
     async def retire(self) -> None:
         """Let all IKE_SAs go but the newest, which is of the key in use, and unload and wipe all other keys.
 
         Raises:
-            TunnelError: as `open`, or the key is not ready.
+            TunnelError: as `open`.
         """
         await self._end_older()
         self._keys.retire()
@@ -206,11 +204,28 @@ class Strongswan:
         names = {self._table.name, self._fence} if self._table.fence else {self._table.name}
         return names <= await self._charon.connections() and self._secret(key_id) in await self._charon.secrets()
 
-    async def _initiate(self) -> None:
+    async def _try_again(self, sas: list[IkeSa]) -> bool:
+        """Have come up what is not there, once the last try has had its time; whether that was done.
+
+        An IKE_SA that is still being made is given up: charon repeats its message ever more seldom.
+        """
+        if not self._initiates or self._clock() < self._retry_at:
+            return False
+        for sa in sas:
+            if not sa.up and not sa.going:
+                await self._end(sa, force=True)
+        await self._initiate(sas)
+        return True
+
+    async def _initiate(self, sas: list[IkeSa]) -> None:
+        """Have the children come up that none of these carries; it is the initiator's to do."""
         if not self._initiates:
             return
         self._retry_at = self._clock() + limits.IKE_RETRY
+        there = {child.name for sa in sas if sa.up for child in sa.children if child.up}
         for child in self._children:
+            if child in there:
+                continue
             reason = await self._charon.initiate(self._table.name, child, limits.IKE_TIME)
             if reason is not None:
                 self._failed += 1
