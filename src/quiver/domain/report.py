@@ -119,6 +119,12 @@ class PathReport(msgspec.Struct, frozen=True, kw_only=True):
     open: int = 0
     primed: bool = False
 
+    @property
+    def path(self) -> tuple[str, int]:
+        """Virtual link and path number, which all versions have in common."""
+        virtual_link, number, _ = self.key.rsplit("/", 2)
+        return virtual_link, int(number)
+
 
 class PathMark(msgspec.Struct, frozen=True, kw_only=True):
     """The highest version of a path that a node has ever known; a new one must be above it."""
