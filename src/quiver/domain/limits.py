@@ -276,8 +276,8 @@ MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are som
 MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
 MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it
 NETCONF_STATE_TAGS: Final = 2 * (  # angle brackets of one reply that a client takes: elements of the largest state, ...
-    MODEL_LINKS * (9 + 7)  # ... link and pad, each with its leaves,
-    + MODEL_PATHS * (12 + 4)  # path and mark,
+    MODEL_LINKS * (13 + 7)  # ... link and pad, each with its leaves,
+    + MODEL_PATHS * (13 + 4)  # path and mark,
     + MODEL_ENTRIES * (7 + NODES_PER_PATH)  # configured-path,
     + MODEL_NODES * 3  # address,
     + MODEL_SAES * (3 + 3)  # sae and permitted-pair,

@@ -225,6 +225,7 @@ def fault_of(node: str, report: NodeReport) -> str:
     amounts = [report.term, report.sequence]
     amounts += [amount for pad in report.pads for amount in (pad.own, pad.theirs, pad.level)]
     amounts += [amount for link in report.links for amount in (link.collected, link.rate or 0)]
+    amounts += [amount for link in report.links for amount in (link.own, link.theirs, link.level)]
     amounts += [
         amount for path in report.paths for amount in (path.credit, path.ready, path.coming, path.taken, path.open)
     ]
