@@ -45,7 +45,7 @@ test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian pa
 sim-long: $(VENV)/.dev  ## 20,000 seeds of the simulation in one run
 	@$(BIN)/python -m tests.simulation.long_run --seeds 20000
 
-chaos: $(VENV)/.dev  ## 200 random steps of kills, restarts and cuts on real processes, some 4 minutes; SEED=N repeats one
+chaos: $(VENV)/.dev  ## 200 random steps of kills, stops, restarts and cuts on real processes, some 5 minutes; SEED=N repeats one
 	@$(BIN)/python -m tests.chaos.long_run --steps 200 $(if $(SEED),--seed $(SEED))
 
 scale: $(VENV)/.run  ## 145 emulated nodes under one controller: times of reroutes, some 3 minutes

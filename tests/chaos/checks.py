@@ -101,7 +101,7 @@ def keys_are_equal_and_once(keys: list[DeliveredKey]) -> list[str]:
 
 
 def burned_pad_is_explained(reports: Reports) -> list[str]:
-    """Nothing was burned but for causes that kills, cuts and reroutes have."""
+    """Nothing was burned but for causes that kills, stops, cuts and reroutes have."""
     return [
         f"{node} burned {count} bytes: {cause}"
         for node, report in reports.items()

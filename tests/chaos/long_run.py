@@ -1,4 +1,4 @@
-"""Kills, cuts and restarts in any order, many of them: `python -m tests.chaos.long_run --steps 200 --seed 1`."""
+"""Kills, stops, cuts and restarts in any order, many of them: `python -m tests.chaos.long_run --steps 200 --seed 1`."""
 
 import argparse
 import asyncio

@@ -9,6 +9,7 @@ listens, is the demo's; only the network is another one.
 """
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from quiver.client.operator import OperatorClient
 from quiver.demo.network import DemoNetwork, running_network
 from quiver.demo.observer import Observer
 from quiver.demo.plan import DemandPlan, LinkPlan, NodePlan, PairPlan, Plan
-from quiver.demo.processes import Command
+from quiver.demo.processes import Children, Command
 from quiver.domain.limits import KIB
 from quiver.qkd.simulator import Fault
 
@@ -71,6 +72,7 @@ class Mesh:
 
     Attributes:
         dead: nodes whose agent was killed.
+        stopped: nodes whose agent was stopped: it is there, and does nothing.
         cut: links that are cut.
         leads: whether there is a controller.
         surprises: processes that ended by themselves.
@@ -79,12 +81,13 @@ class Mesh:
     def __init__(self, network: DemoNetwork, surprises: list[str]) -> None:
         self.network, self.surprises = network, surprises
         self.dead: set[str] = set()
+        self.stopped: set[str] = set()
         self.cut: set[str] = set()
         self.leads = True
 
     @property
     def alive(self) -> set[str]:
-        return set(NODES) - self.dead
+        return set(NODES) - self.dead - self.stopped
 
     async def kill(self, node: str) -> None:
         """SIGKILL for an agent, and wait until it is gone."""
@@ -96,6 +99,16 @@ class Mesh:
         await self.network.start_agents([node])
         self.dead.discard(node)
 
+    def stop(self, node: str) -> None:
+        """SIGSTOP for an agent: its connections stay, and nothing comes over them any more."""
+        self._children._running[f"agent {node}"].send_signal(signal.SIGSTOP)
+        self.stopped.add(node)
+
+    def resume(self, node: str) -> None:
+        """SIGCONT: it goes on where it was, with all that was sent to it meanwhile."""
+        self._children._running[f"agent {node}"].send_signal(signal.SIGCONT)
+        self.stopped.discard(node)
+
     async def kill_controller(self) -> None:
         await self._kill("controller")
         self.leads = False
@@ -105,10 +118,13 @@ class Mesh:
         self.leads = True
 
     async def _kill(self, name: str) -> None:
-        children = self.network._children
-        process = children._running[name]
-        children.kill(name)
+        process = self._children._running[name]
+        self._children.kill(name)
         await process.wait()
+
+    @property
+    def _children(self) -> Children:
+        return self.network._children
 
     async def fault(self, link: str) -> None:
         await self.network.fault(link, Fault.CUT)
@@ -120,6 +136,8 @@ class Mesh:
 
     async def heal(self) -> None:
         """End all faults."""
+        for node in sorted(self.stopped):
+            self.resume(node)
         for one in sorted(self.cut):
             await self.repair(one)
         await asyncio.gather(*(self.start(node) for node in sorted(self.dead)))

@@ -16,7 +16,8 @@ from tests.chaos.mesh import NODES, PAIRS, PLAN, Mesh, running_mesh
 from tests.chaos.steps import Step, Steps
 from tests.scenarios.traffic import Traffic
 
-HEALED = 90.0  # seconds until everything is whole again: pauses between repeats have grown to some seconds
+WHOLE = 30.0  # seconds until everything has to be whole again: pauses between repeats have grown to some seconds
+HEALED = 90.0  # seconds for which that is looked at, so that a failure says whether it came at all
 LOOK = 0.5
 CALM = 3  # requests of each direction after which a network without faults has burned nothing more
 TRIES = 5  # of that: paths may still move to a better route, which burns what was open on the old one
@@ -62,6 +63,7 @@ async def run(seed: int, steps: int, root: Path, say: Say = lambda _: None) -> O
                 violations += await _whole(mesh, observer)
                 healed = time.monotonic() - begun
                 say(f"whole after {healed:.1f} s")
+                violations += [f"whole only after {healed:.1f} s"] if healed > WHOLE else []
                 violations += await _calm(traffic, observer)
                 violations += checks.burned_pad_is_explained(await observer.reports())
             for task in asking:

@@ -1,4 +1,4 @@
-"""Random steps, all of one seed: something is killed, started again, cut or repaired, and then something else may happen first.
+"""Random steps, all of one seed: something is killed, stopped, started again, cut or repaired, and then something else may come.
 
 Which steps come is the seed's; how far the network is when they come is not, as its processes run as fast as they can. So a seed
 that failed may pass the next time: the steps that were taken are printed.
@@ -15,7 +15,7 @@ from quiver.domain.errors import RemoteError
 from tests.chaos.mesh import PLAN, Mesh
 from tests.scenarios.traffic import Traffic
 
-DEAD = 2  # agents at a time at most
+DEAD = 2  # agents at a time at most, those that are stopped included
 CUT = 2  # links at a time at most
 PATIENCE = 5.0  # seconds that a step waits for what may never come while so much is broken
 LOOK = 0.1
@@ -24,6 +24,8 @@ LOOK = 0.1
 class What(StrEnum):
     KILL = "kill"
     START = "start"
+    STOP = "stop"
+    RESUME = "resume"
     KILL_CONTROLLER = "kill controller"
     START_CONTROLLER = "start controller"
     CUT = "cut"
@@ -42,6 +44,8 @@ class Then(StrEnum):
 WEIGHTS = {
     What.KILL: 4,
     What.START: 5,
+    What.STOP: 2,
+    What.RESUME: 3,
     What.KILL_CONTROLLER: 2,
     What.START_CONTROLLER: 5,
     What.CUT: 2,
@@ -76,9 +80,12 @@ class Steps:
 
     def _draw(self) -> Step:
         mesh, links = self._mesh, {link.id for link in PLAN.links}
+        hurt = len(mesh.dead | mesh.stopped)
         whom: dict[What, set[str]] = {
-            What.KILL: mesh.alive if len(mesh.dead) < DEAD else set(),
+            What.KILL: mesh.alive if hurt < DEAD else set(),
             What.START: mesh.dead,
+            What.STOP: mesh.alive if hurt < DEAD else set(),
+            What.RESUME: mesh.stopped,
             What.KILL_CONTROLLER: {""} if mesh.leads else set(),
             What.START_CONTROLLER: set() if mesh.leads else {""},
             What.CUT: links - mesh.cut if len(mesh.cut) < CUT else set(),
@@ -98,6 +105,10 @@ class Steps:
                 await mesh.kill(step.whom)
             case What.START:
                 await mesh.start(step.whom)
+            case What.STOP:
+                mesh.stop(step.whom)
+            case What.RESUME:
+                mesh.resume(step.whom)
             case What.KILL_CONTROLLER:
                 await mesh.kill_controller()
             case What.START_CONTROLLER:

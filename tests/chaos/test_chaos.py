@@ -1,4 +1,4 @@
-"""Kills, cuts and restarts in any order: a short run. The long one is `make chaos`."""
+"""Kills, stops, cuts and restarts in any order: a short run. The long one is `make chaos`."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.system
 STEPS = 40
 
 
-def test_after_kills_and_cuts_in_any_order_every_path_is_whole_or_absent_and_no_rule_was_broken():
+def test_after_kills_stops_and_cuts_in_any_order_every_path_is_whole_or_absent_and_no_rule_was_broken():
     seed = int(os.environ.get("QUIVER_CHAOS_SEED", "1"))
     with temporary_directory() as temporary:
         root = temporary / "mesh"

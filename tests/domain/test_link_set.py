@@ -86,6 +86,29 @@ def test_pad_of_a_link_that_goes_is_used_up_over_another_link_to_the_same_neighb
     assert net.node("a").journal.burned.causes == {}
 
 
+def test_pad_is_reported_for_each_link_with_both_owners_parts_and_its_own_level(net: SmallNetwork):
+    relink(net, "a", AB, LinkEntry("a-b-2", "b", level=64 * KIB))
+    relink(net, "b", LinkEntry("a-b", "a", collect=False), LinkEntry("a-b-2", "a", collect=False, level=32 * KIB), BC)
+    net.settle()
+    net.beat(2)
+    a, b = net.node("a"), net.node("b")
+    for node in (a, b):
+        node.ends.facts("a-b-2", DeviceFacts(key_size=256, most=256))
+    a.ends.got("a-b-2", keys_of(0, 256))
+    net.turn("a")
+    net.settle()
+    (fetch,) = b.ends.calls()
+    b.ends.fetched(fetch, keys_of(0, 256))
+    net.turn("b")
+    net.settle()
+    second = 8 * KIB - limits.LINK_CHECK
+    said = {name: {link.id: (link.own, link.theirs) for link in report(net.node(name)).links} for name in "ab"}
+    assert said["a"] == {"a-b": (HELD, 0), "a-b-2": (second, 0)}
+    assert said["b"] == {"a-b": (0, HELD), "a-b-2": (0, second), "b-c": (HELD, 0)}
+    assert [link.level for link in report(b).links if link.id == "a-b-2"] == [32 * KIB]
+    assert report(a).pads[0].own == HELD + second, "paths pass neighbours, and take of any link"
+
+
 def test_a_hand_over_under_way_ends_with_its_link(net: SmallNetwork):
     relink(net, "a", LinkEntry("a-b", "b", level=16 * KIB * KIB), LinkEntry("a-b-2", "b", collect=False))
     relink(net, "b", LinkEntry("a-b", "a", collect=False), LinkEntry("a-b-2", "a", collect=False), BC)

@@ -1,5 +1,6 @@
 """Every operation of the agent's NETCONF server, asked for by clients of others and by our own, over SSH and over TLS."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ from quiver.protocols.netconf.xml import LIBRARY, MONITORING, NETMOD, element, q
 from quiver.protocols.yang.events import event_from_xml
 from tests.agent.management_ground import KMS, Managed, home, kms, names, path, term
 from tests.interop.conftest import Open
-from tests.interop.visitors import RefusedError, Visitor
+from tests.interop.visitors import PATIENCE, RefusedError, Visitor
 
 BASE_NOTIFICATION = "urn:ietf:params:xml:ns:netmod:notification"
 
@@ -78,7 +79,7 @@ def test_edit_config_tests_only_or_rolls_back_as_a_whole(visit: Open) -> None:
     assert links(olga) == []
     with pytest.raises(RefusedError) as refused:
         olga.edit(kms("<path><virtual-link>x</virtual-link><number>nine</number></path>"))
-    assert refused.value.tag in ("invalid-value", "bad-element")
+    assert refused.value.tag == "invalid-value"  # RFC 7950 section 8.3.1
     with pytest.raises(RefusedError) as refused:
         olga.edit(kms("<secret>x</secret>"))
     assert refused.value.tag == "unknown-element"
@@ -120,6 +121,23 @@ def test_a_confirmed_commit_holds_when_confirmed_and_is_taken_back_otherwise(vis
     assert refused.value.tag == "invalid-value"
     other.cancel_commit("word")
     assert links(olga) == ["alice-bob"]
+
+
+def test_a_confirmed_commit_that_nobody_confirms_is_rolled_back_when_its_time_is_over(visit: Open) -> None:
+    olga, other = visit("olga"), visit("audrey")
+    olga.edit(kms(path()))
+    olga.edit(kms(path(2)), target="candidate")
+    begun = time.monotonic()
+    olga.commit(confirmed=True, timeout="1")
+    during = links(other)
+    assert len(during) == 2 or time.monotonic() - begun >= 1.0
+    while len(links(other)) == 2:
+        assert time.monotonic() - begun < PATIENCE
+    assert time.monotonic() - begun >= 1.0, "it had its time"
+    assert names(other.get_config(), "path", "number") == ["1"], "what was there before stays"
+    assert names(other.get(kms("<state><configured-path/></state>")), "configured-path", "number") == ["1"]
+    olga.edit(kms(path(3)))
+    assert len(links(olga)) == 2
 
 
 def test_a_lock_keeps_other_sessions_from_writing(visit: Open) -> None:

@@ -82,14 +82,17 @@ def test_latencies_and_rate_are_told(demo: Run):
     assert told["keys_per_second"] > 0
 
 
+MOST = {"reroute": 3.0, "node_loss": 6.0}  # seconds on a machine that is busy, too
+
+
 @pytest.mark.parametrize(("fault", "what"), [("reroute", "cut_link"), ("node_loss", "node")])
 def test_no_sae_notices_a_cut_or_a_dead_relay_with_or_without_a_buffer(demo: Run, fault: str, what: str):
     told = demo.told[fault]
-    assert told["goal_seconds"] == {"reroute": 1.0, "node_loss": 3.0}[fault]  # beside the time, which no test judges
+    assert told["goal_seconds"] == {"reroute": 1.0, "node_loss": 3.0}[fault]
     for move in (told, told["unbuffered"]):
         assert not passes(move["to"], told[what])
         assert passes(move["from"], told[what])
-        assert 0 < move["credit_seconds"] < move["seconds"]
+        assert 0 < move["credit_seconds"] < move["seconds"] <= MOST[fault]
         assert move["failed_requests"] == 0
         assert move["keys"]["delivered"] == move["keys"]["requested"] > 0
         assert move["keys"]["mismatched"] == move["keys"]["duplicated"] == 0

@@ -92,7 +92,9 @@ def show_links(links: Sequence[Row]) -> None:
                 row["state"],
                 _rate(row["rate"]),
                 "-" if row["qber"] is None else f"{100 * row['qber']:.2f} %",
-                ", ".join(f"{node} {_bytes(pad['own'])}" for node, pad in row["pads"].items()),
+                ", ".join(
+                    f"{node} {_bytes(pad['own'])} of {_bytes(pad['level'])}" for node, pad in row["link_pads"].items()
+                ),
                 _flags(row, drained="drained", unsteady="unsteady", alarmed="QBER alarm")
                 + ("" if row["producing"] else " device fault"),
             )

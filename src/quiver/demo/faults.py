@@ -160,9 +160,9 @@ class Faults:
 
     async def _stored(self, link: LinkPlan, keys: int) -> int:
         """Bytes of key that there are for a link, in its devices and at its two agents."""
-        one, other = link.ends
+        one, _ = link.ends
         report = await self._observer.report(one)
-        pads = sum(pad.own + pad.theirs for pad in report.pads if pad.neighbour == other)
+        pads = sum(told.own + told.theirs for told in report.links if told.id == link.id)
         return keys * profile_named(link.vendor).key_size // 8 + pads
 
     async def _routes(self) -> dict[str, Nodes]:

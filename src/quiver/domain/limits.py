@@ -144,6 +144,9 @@ STREAM_WRITE: Final = 30.0  # seconds that a peer may leave what it is sent befo
 HOPS_PER_PATH: Final = NODES_PER_PATH - 1  # a route's default; what an entry can hold
 DISJOINT_PATHS: Final = 8  # of one virtual link; no node of a real network has more neighbours in different directions
 NOMINAL_RATE: Final = 10_000  # bit/s; what a virtual link without a rate is taken to use: ON_THE_FLY_DEPTH in a minute
+UNMEASURED_RATE: Final = (
+    100_000  # bit/s of a link, where none was measured yet: no path without a rate makes a detour for what nobody knows
+)
 PAD_HORIZON: Final = 600.0  # seconds over which standing pad counts as rate: what a repair or a new route may take
 ALLOCATION_ROUNDS: Final = 60  # solutions of one linear program; it grows by columns after each, and few need twenty
 ALLOCATION_LEVELS: Final = 8  # levels of max-min fairness in one class; each is a linear program of its own
@@ -282,8 +285,8 @@ MODEL_NAMES: Final = 256  # causes of burning, or names of alarms; there are som
 MODEL_FACTS: Final = 16  # facts of one alarm; the richest has three
 MODEL_ADDRESS: Final = 261  # characters of HOST:PORT: a DNS name has at most 253, and brackets and a port come to it
 NETCONF_STATE_TAGS: Final = 2 * (  # angle brackets of one reply that a client takes: elements of the largest state, ...
-    MODEL_LINKS * (9 + 7)  # ... link and pad, each with its leaves,
-    + MODEL_PATHS * (12 + 4)  # path and mark,
+    MODEL_LINKS * (13 + 7)  # ... link and pad, each with its leaves,
+    + MODEL_PATHS * (13 + 4)  # path and mark,
     + MODEL_ENTRIES * (7 + NODES_PER_PATH)  # configured-path,
     + MODEL_NODES * 3  # address,
     + MODEL_SAES * (3 + 3)  # sae and permitted-pair,

@@ -27,13 +27,15 @@ class _Count(NamedTuple):
 
     Attributes:
         owned: see `LinkPads.owned`; likewise the next.
-        levels: link → its part of that, with what is under hand-over.
+        owned_of: link → its part of that.
+        levels: link → likewise, with what is under hand-over.
         announced: link → segments whose hand-over the neighbour has not confirmed.
     """
 
     changes: int
     owned: int
     available: int
+    owned_of: dict[str, int]
     levels: dict[str, int]
     announced: dict[str, int]
 
@@ -60,11 +62,16 @@ class LinkPads:
         self.checked: Final[dict[str, int]] = {}  # link → bytes that checks have spent of them
         self._open: dict[str, int] = {}  # segment → announcements of its ranges without an answer
         self._holed: set[str] = set()  # own segments of which the neighbour did not accept all
-        self._counted = _Count(-1, 0, 0, {}, {})
+        self._counted = _Count(-1, 0, 0, {}, {}, {})
 
     def _own(self) -> Iterable[Segment]:
         for segment in self.segments.values():
             if segment.owner == self._node and segment.state is SegmentState.USABLE and not segment.given:
+                yield segment
+
+    def _others(self) -> Iterable[Segment]:
+        for segment in self.segments.values():
+            if segment.owner != self._node and segment.state is SegmentState.USABLE:
                 yield segment
 
     @property
@@ -77,14 +84,18 @@ class LinkPads:
         """Bytes that this node may allocate in one range, which takes of a bounded number of segments."""
         return self._count().available
 
+    def owned_of(self, link: str) -> int:
+        """Bytes of one link's segments that this node may allocate, by and by."""
+        return self._count().owned_of.get(link, 0)
+
+    def theirs_of(self, link: str) -> int:
+        """Bytes of one link's segments that the neighbour may still allocate, as far as this end knows."""
+        return sum(segment.length - segment.accepted.size for segment in self._others() if segment.link == link)
+
     @property
     def usable(self) -> int:
         """Bytes that either end may still allocate, as far as this end knows."""
-        total = self.owned
-        for segment in self.segments.values():
-            if segment.owner != self._node and segment.state is SegmentState.USABLE:
-                total += segment.length - segment.accepted.size
-        return total
+        return self.owned + sum(segment.length - segment.accepted.size for segment in self._others())
 
     def level(self, link: str) -> int:
         """Bytes of one link that this node owns, those under hand-over included."""
@@ -97,15 +108,18 @@ class LinkPads:
     def _count(self) -> _Count:
         """Count anew, but only after a change: this is asked for many times in each turn."""
         if self._counted.changes != self._journal.changes:
-            left = [segment.length - segment.mark for segment in self._own() if segment.mark < segment.length]
-            levels, announced = dict[str, int](), dict[str, int]()
+            own = [segment for segment in self._own() if segment.mark < segment.length]
+            left = [segment.length - segment.mark for segment in own]
+            owned_of, levels, announced = dict[str, int](), dict[str, int](), dict[str, int]()
+            for segment, length in zip(own, left, strict=True):
+                owned_of[segment.link] = owned_of.get(segment.link, 0) + length
             for segment in self.segments.values():
                 if segment.owner == self._node and not segment.given:
                     levels[segment.link] = levels.get(segment.link, 0) + segment.length - segment.mark
                 if segment.state is SegmentState.ANNOUNCED:
                     announced[segment.link] = announced.get(segment.link, 0) + 1
             available = sum(islice(left, limits.PIECES_PER_RANGE))
-            self._counted = _Count(self._journal.changes, sum(left), available, levels, announced)
+            self._counted = _Count(self._journal.changes, sum(left), available, owned_of, levels, announced)
         return self._counted
 
     # --- the owner's side -----------------------------------------------------------------------------------------

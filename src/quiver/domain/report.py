@@ -59,6 +59,10 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
         collected: bytes of pad that have become usable since the agent's start, both owners' segments; a counter.
         rate: bits per second of that, since the last count that is at least five seconds old; None before there is one.
         refusals: calls that the device has refused or not answered since the agent's start; a counter.
+        own: bytes of this link's pad that this end may still allocate.
+        theirs: bytes of it that the neighbour may still allocate, as far as this end knows: what it has allocated lately may not
+            have been heard of yet.
+        level: bytes of own pad at which this end stops collecting from this link.
     """
 
     id: str
@@ -70,6 +74,9 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
     collected: int = 0
     rate: int | None = None
     refusals: int = 0
+    own: int = 0
+    theirs: int = 0
+    level: int = 0
 
 
 class PadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +125,12 @@ class PathReport(msgspec.Struct, frozen=True, kw_only=True):
     taken: int = 0
     open: int = 0
     primed: bool = False
+
+    @property
+    def path(self) -> tuple[str, int]:
+        """Virtual link and path number, which all versions have in common."""
+        virtual_link, number, _ = self.key.rsplit("/", 2)
+        return virtual_link, int(number)
 
 
 class PathMark(msgspec.Struct, frozen=True, kw_only=True):

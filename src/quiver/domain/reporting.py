@@ -53,6 +53,9 @@ def _links(node: Node) -> Iterator[LinkReport]:
             alarmed=device.alarmed,
             collected=pads.collected.get(link, 0) - pads.checked.get(link, 0),
             refusals=collector.refusals,
+            own=pads.owned_of(link),
+            theirs=pads.theirs_of(link),
+            level=collector.link.level,
         )
 
 

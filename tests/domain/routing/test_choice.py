@@ -42,6 +42,19 @@ def test_a_demand_without_a_rate_goes_where_key_is_and_the_short_way_while_there
     assert way(ring(ab=400, bc=400, cd=4000, de=4000, ea=4000), "a", "c", 0) == ["aedc"]
 
 
+def test_a_demand_without_a_rate_takes_the_least_full_way_where_all_are_full():
+    graph = ring(ab=1000, bc=1000, cd=1000, de=1000, ea=1000)
+    assert way(graph.place(["a", "b", "c"], 9000).place(["a", "e", "d", "c"], 2000), "a", "c", 0, share=100) == ["aedc"]
+    assert way(graph.place(["a", "b", "c"], 2000).place(["a", "e", "d", "c"], 2000), "a", "c", 0, share=100) == ["abc"]
+
+
+def test_a_hop_does_not_become_cheaper_where_a_share_begins_not_to_fit():
+    for placed in range(0, 2000, 50):
+        two = Graph([link("a", "b"), link("b", "d"), link("a", "c"), link("c", "d")])
+        graph = two.place(["a", "b", "d"], placed + 10).place(["a", "c", "d"], placed)
+        assert way(graph, "a", "d", 0, share=400) == ["acd"]
+
+
 def test_what_one_direction_uses_is_missing_in_the_other():
     used = ring().place(["b", "a"], 995)
     assert used.left(["a", "b"]) == used.left(["b", "a"]) == 5

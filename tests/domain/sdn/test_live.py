@@ -1,10 +1,13 @@
-"""What the live state says of credit is what is known, not what was known once."""
+"""What the live state says of credit is what is known, not what was known once; of pad, what each link has."""
+
+from msgspec.structs import replace
 
 from quiver.controller.alarms import conditions_of
 from quiver.domain import limits
 from quiver.domain.events import CreditGained, LinkDown
 from quiver.domain.sdn.demands import Demand
-from tests.domain.sdn.telling import Desk
+from quiver.domain.sdn.live import LinkPad
+from tests.domain.sdn.telling import LEVEL, Desk, report
 
 SQUARE = [("a", "b"), ("b", "d"), ("a", "c"), ("c", "d")]
 
@@ -59,3 +62,14 @@ def test_credit_of_a_source_that_nobody_has_read_for_some_polls_is_unknown():
     assert {"path-not-heard", "demand-unserved"} <= alarms(desk)
     desk.connect("a")
     assert state(desk) == (1000, 1)
+
+
+def test_pad_is_shown_for_each_link_as_both_its_ends_tell_it():
+    desk = Desk([("a", "b")])
+    (told,) = report("a", desk.links["a"]).links
+    desk.changed["a"] = {"links": (replace(told, own=100, theirs=7, level=200),)}
+    desk.changed["b"] = {"links": (replace(told, neighbour="a", own=8, theirs=90, level=300),)}
+    desk.connect()
+    (link,) = desk.core.snapshot().links
+    assert link.link_pads == {"a": LinkPad(own=100, theirs=7, level=200), "b": LinkPad(own=8, theirs=90, level=300)}
+    assert {node: pad.level for node, pad in link.pads.items()} == {"a": LEVEL, "b": LEVEL}

@@ -37,7 +37,7 @@ REPORT = NodeReport(
     run="0" * 32,
     links=(
         LinkReport(id="a-b", neighbour="a", state=LinkState.UP, device=DeviceState.READY, qber=0.0215, rate=5000),
-        LinkReport(id="b-c", neighbour="c", state=LinkState.DOWN, device=DeviceState.FAULT),
+        LinkReport(id="b-c", neighbour="c", state=LinkState.DOWN, device=DeviceState.FAULT, theirs=64),
     ),
     pads=(PadReport(neighbour="a", own=4096), PadReport(neighbour="c", theirs=64)),
     homes={"sae-1": "a", "sae-2": "c", "sae-3": "b", "sae-4": "b"},
@@ -120,10 +120,11 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_a_physical_link_is_active_passive_pending_or_off(
     state: LinkState, device: DeviceState, pad: int, rate: int | None, status: str
 ) -> None:
-    link = LinkReport(id="l", neighbour="n", state=state, device=device, rate=rate)
-    report = NodeReport(node="b", run="0" * 32, links=(link,), pads=(PadReport(neighbour="n", own=pad),))
-    view = etsi_node_to_xml(report, NodeFacts())
-    assert told(view, "qkd_links/qkd_link/qkdl_status") == [status]
+    link = LinkReport(id="l", neighbour="n", state=state, device=device, rate=rate, own=pad)
+    beside = LinkReport(id="m", neighbour="n", theirs=999)  # what another link to the neighbour has is not this one's
+    report = NodeReport(node="b", run="0" * 32, links=(link, beside), pads=(PadReport(neighbour="n", own=pad),))
+    view = link_of(etsi_node_to_xml(report, NodeFacts()), uuids.link_uuid("l"))
+    assert told(view, "qkdl_status") == [status]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The global allocation in the background: what greedy choices have spoiled is put right, a little at a time."""
 
 import pytest
+from msgspec.structs import replace
 
 from quiver.domain import limits
 from quiver.domain.sdn.demands import Demand
@@ -32,6 +33,28 @@ def test_a_path_makes_room_for_one_that_has_no_other_way() -> None:
     assert network.pilot.told("allocated")
     (moved,) = network.pilot.told("rerouted")
     assert moved.about["cause"] == "allocation"
+
+
+def test_demands_without_a_rate_make_room_for_each_other_too() -> None:
+    demands = [replace(demand, rate=0) for demand in (FIRST, LATER)]
+    network = PaperNetwork(World(1), EDGES, demands)
+    network.world.run(3.0)
+    assert network.routes() == {"first": ("n0", "n1"), "later": ("n3", "n0", "n1")}
+    network.world.run(limits.ALLOCATION_INTERVAL + limits.MOVE_HOLD + 5.0)
+    assert network.routes() == {"first": ("n0", "n2", "n1"), "later": ("n3", "n0", "n1")}
+    (moved,) = network.pilot.told("rerouted")
+    assert moved.about["cause"] == "allocation"
+
+
+def test_a_network_that_has_too_little_for_demands_without_a_rate_does_not_move_them_to_and_fro() -> None:
+    ends = [(one, other) for one in range(4) for other in range(4) if one != other]
+    demands = [Demand(name=f"v{one}{other}", source=f"n{one}", destination=f"n{other}") for one, other in ends]
+    network = PaperNetwork(World(1), EDGES, demands)
+    network.world.run(10 * limits.ALLOCATION_INTERVAL)
+    moves, routes = len(network.pilot.told("rerouted")), network.routes()
+    assert len(routes) == len(demands)
+    network.world.run(20 * limits.ALLOCATION_INTERVAL)
+    assert (len(network.pilot.told("rerouted")), network.routes()) == (moves, routes)
 
 
 def test_a_plan_that_takes_longer_than_the_interval_is_applied_and_asked_for_once(

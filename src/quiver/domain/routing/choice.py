@@ -2,7 +2,8 @@
 
 A hop may be used where what is left of its rate covers the demand. Only where no such route exists, the pad that stands is
 counted too, spread over `limits.PAD_HORIZON`: that carries a demand through a cut of the quantum channel. The price of a hop is
-what the demand would take of what is left there: a short way wins while there is plenty, a detour where key is scarce.
+what the demand would take of what is left there: a short way wins while there is plenty, a detour where key is scarce. A demand
+that asks for no rate may use a hop that is full as well, the dearer the more of them are there already.
 """
 
 from collections.abc import Collection
@@ -47,6 +48,7 @@ def choose(
     hops: int = limits.HOPS_PER_PATH,
     excluded: Collection[str] = (),
     count: int = 1,
+    share: int = 0,
 ) -> tuple[Route, ...]:
     """Routes that can carry a demand now; equal input gives equal output.
 
@@ -54,12 +56,13 @@ def choose(
         graph: the network; what the demand itself holds already must have been released.
         source: where the routes begin.
         destination: another node.
-        rate: bit/s of each hop that the demand is to have; 0 takes what there is, be it none at all, and is priced as
-            `limits.NOMINAL_RATE`: a hop with less left than that costs more than several with plenty.
+        rate: bit/s of each hop that the demand is to have; 0 takes what there is, be it none at all.
         hops: most of one route. For several disjoint routes finding out whether they exist under this limit is NP-hard (A. Itai,
             Y. Perl, Y. Shiloach, 1982): the cheapest set is tried, then the one with the fewest hops in all.
         excluded: nodes that no route may pass.
         count: how many routes, which share no node but their ends. Each of them gets the full rate.
+        share: bit/s that it is taken to use, which is what it is priced as; where not given, its rate, or
+            `limits.NOMINAL_RATE` of one without a rate: a hop with less left than that costs more than several with plenty.
 
     Returns:
         `count` routes, the one with the fewest hops first, or none at all where there are not so many.
@@ -70,28 +73,33 @@ def choose(
     start, end = graph.shape.node(source), graph.shape.node(destination)
     barred = graph.barred(source, destination, excluded)
     for stored in (False, True):
-        prices = _prices(graph, rate, stored=stored)
+        prices = _prices(graph, rate, share or rate or limits.NOMINAL_RATE, stored=stored)
         found = _routes(graph, prices, (start, end), barred, hops, count)
         if found:
             return tuple(_described(graph, route, rate) for route in found)
     return ()
 
 
-def _available(graph: Graph, *, stored: bool) -> NDArray[np.float64]:
-    """By arc, bit/s that nobody has been given yet, with pad that stands if it is `stored` pad that has to help."""
-    left = np.repeat(graph.rates - graph.placed, 2).astype(np.float64)
+def _given(graph: Graph, *, stored: bool) -> NDArray[np.float64]:
+    """By arc, bit/s that it can give to all, with pad that stands if it is `stored` pad that has to help."""
+    given = np.repeat(graph.rates, 2).astype(np.float64)
     if stored:
         fresh = graph.now - graph.read <= limits.PAD_AGE
-        left += np.where(fresh, graph.pads, 0) / limits.PAD_HORIZON
-    return left
+        given += np.where(fresh, graph.pads, 0) / limits.PAD_HORIZON
+    return given
 
 
-def _prices(graph: Graph, rate: int, *, stored: bool) -> list[float]:
-    """By arc; infinite where the arc is closed or too little is available."""
-    available = _available(graph, stored=stored)
-    usable = np.repeat(graph.open_hops, 2) & ((available >= rate) | (rate == 0))
-    share = (rate or limits.NOMINAL_RATE) / np.maximum(available, 1)
-    prices: list[float] = np.where(usable, _HOP + share, inf).tolist()
+def _prices(graph: Graph, rate: int, share: int, *, stored: bool) -> list[float]:
+    """By arc; infinite where the arc is closed or too little is available.
+
+    Where a share does not fit, its part of what is left would soon say nothing: all hops that are full would cost the same. There
+    it is what all together would ask, of what there is for all. The two meet at 1, where the share takes all that is left.
+    """
+    given, placed = _given(graph, stored=stored), np.repeat(graph.placed, 2)
+    left = given - placed
+    usable = np.repeat(graph.open_hops, 2) & ((left >= rate) | (rate == 0))
+    part = np.where(left >= share, share / np.maximum(left, 1), (placed + share) / np.maximum(given, 1))
+    prices: list[float] = np.where(usable, _HOP + part, inf).tolist()
     return prices
 
 

@@ -36,7 +36,7 @@ def worthwhile(demands: Iterable[Demand], current: Mapping[str, Placement], prop
         proposed: what they would have.
     """
     cost = limits.ALLOCATION_GAIN * sum(current[demand].rate for demand in moved(current, proposed))
-    gains: dict[tuple[int, bool], int] = {}
+    gains: dict[tuple[int, int], int] = {}
     for demand in demands:
         gain = proposed.get(demand.id, UNPLACED).rate - current.get(demand.id, UNPLACED).rate
         gains[demand.tier] = gains.get(demand.tier, 0) + gain

@@ -19,13 +19,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
         id: of the virtual link.
         source: the node whose SAEs ask for new keys.
         destination: another node.
-        rate: bit/s of each hop that it is to have.
+        rate: bit/s of each hop that it is to have, or is taken to use.
         priority: its class, 0 the highest.
         admitted: it was given its full rate once; it goes before those of its class that wait.
         hops: most of one route.
         excluded: nodes that no route may pass.
         settled: it keeps the routes that it has for as long as they carry, since it was moved lately.
         count: routes that share no node but their ends; each has the full rate, as keys are the XOR over all of them.
+        elastic: it has asked for no rate; it goes after those of its class that have, waiting ones too.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     settled: bool = False
     count: int = 1
+    elastic: bool = False
 
     def __post_init__(self) -> None:
         if self.source == self.destination:
@@ -47,9 +49,9 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"demand {self.id}: allowed are {allowed}")
 
     @property
-    def tier(self) -> tuple[int, bool]:
-        """Lower ones are served first: by class, and within it what was admitted."""
-        return self.priority, not self.admitted
+    def tier(self) -> tuple[int, int]:
+        """Lower ones are served first: by class, and within it what was admitted, what waits, and who asked for no rate."""
+        return self.priority, 2 if self.elastic else int(not self.admitted)
 
 
 class Placement(msgspec.Struct, frozen=True):

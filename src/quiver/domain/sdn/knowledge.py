@@ -58,6 +58,7 @@ class NodeView:
         self.paths: Final[dict[str, PathReport]] = {}
         self.qber: Final[dict[str, float]] = {}  # link with a standing alarm → error ratio that was told last
         self.meters: Final[dict[str, RateMeter]] = {}
+        self.uses: Final[dict[tuple[str, int], RateMeter]] = {}  # paths that begin here → what keys take of them
         self._recent: Final[deque[tuple[str, NumberedEvent]]] = deque(maxlen=limits.EVENTS_HELD)
 
     # --- reports --------------------------------------------------------------------------------------------------
@@ -93,6 +94,14 @@ class NodeView:
             self.meters.setdefault(link.id, RateMeter()).count(link.collected, now, held_back=held_back)
         for gone in [link for link in self.meters if link not in self.links]:
             del self.meters[gone]
+        taken: dict[tuple[str, int], int] = {}  # over all versions: the sum begins again when one of them is gone
+        for path in self.paths.values():
+            if path.role is PathRole.SOURCE:
+                taken[path.path] = taken.get(path.path, 0) + path.taken
+        for which, value in taken.items():
+            self.uses.setdefault(which, RateMeter()).count(value, now)
+        for over in [which for which in self.uses if which not in taken]:
+            del self.uses[over]
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -183,6 +192,12 @@ class Knowledge:
         view = self._views.get(node)
         return view.paths.get(key) if view is not None else None
 
+    def taken(self, node: str, path: tuple[str, int]) -> float:
+        """Bits per second that keys have taken lately of a path that begins at a node; 0 where nothing is known."""
+        view = self._views.get(node)
+        meter = view.uses.get(path) if view is not None else None
+        return 8 * (meter.rate or 0.0) if meter is not None else 0.0
+
     def credit_of(self, entry: PathEntry) -> int:
         """Credit of a path version at its source, in bytes, as that has told last."""
         report = self.path_at(entry.source, entry.key)
@@ -210,6 +225,7 @@ def fault_of(node: str, report: NodeReport) -> str:
     amounts = [report.term, report.sequence]
     amounts += [amount for pad in report.pads for amount in (pad.own, pad.theirs, pad.level)]
     amounts += [amount for link in report.links for amount in (link.collected, link.rate or 0)]
+    amounts += [amount for link in report.links for amount in (link.own, link.theirs, link.level)]
     amounts += [
         amount for path in report.paths for amount in (path.credit, path.ready, path.coming, path.taken, path.open)
     ]

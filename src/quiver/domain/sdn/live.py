@@ -6,7 +6,7 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.network import PathEntry
-from quiver.domain.report import LinkState, PadReport
+from quiver.domain.report import LinkReport, LinkState, PadReport
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.demands import Demand
 from quiver.domain.sdn.leadership import Phase
@@ -15,7 +15,7 @@ from quiver.domain.sdn.records import What
 from quiver.domain.sdn.sessions import Stage
 from quiver.domain.sdn.versions import VersionState
 
-__all__ = ["DemandLive", "LinkLive", "Live", "NodeLive", "PathLive", "live"]
+__all__ = ["DemandLive", "LinkLive", "LinkPad", "Live", "NodeLive", "PathLive", "live"]
 
 
 class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,20 @@ class NodeLive(msgspec.Struct, frozen=True, kw_only=True):
     alarms: dict[str, int] = {}
 
 
+class LinkPad(msgspec.Struct, frozen=True, kw_only=True):
+    """Pad of one QKD link, as one of its ends tells it; all in bytes.
+
+    Attributes:
+        own: what this end may still allocate.
+        theirs: what the other end may still allocate, as far as this one knows.
+        level: where this end stops collecting.
+    """
+
+    own: int = 0
+    theirs: int = 0
+    level: int = 0
+
+
 class LinkLive(msgspec.Struct, frozen=True, kw_only=True):
     """One QKD link, both ends put together.
 
@@ -74,7 +88,8 @@ class LinkLive(msgspec.Struct, frozen=True, kw_only=True):
         unsteady: avoided, as it came and went too often.
         drained: by the operator.
         age: seconds since the older of its ends' reports.
-        pads: link pad of its two nodes, each as that node told it, in bytes.
+        pads: link pad of its two nodes over all links between them, each as that node told it, in bytes.
+        link_pads: this link's part of that, likewise.
     """
 
     id: str
@@ -88,6 +103,7 @@ class LinkLive(msgspec.Struct, frozen=True, kw_only=True):
     drained: bool
     age: float
     pads: dict[str, PadReport] = {}
+    link_pads: dict[str, LinkPad] = {}
 
 
 class PathLive(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +220,12 @@ def _links(core: Core, now: float) -> Iterator[LinkLive]:
             pads={
                 end: views[end].pads[other] for end, other in (link.ends, link.ends[::-1]) if other in views[end].pads
             },
+            link_pads={end: _link_pad(views[end].links[link.id]) for end in link.ends},
         )
+
+
+def _link_pad(told: LinkReport) -> LinkPad:
+    return LinkPad(own=told.own, theirs=told.theirs, level=told.level)
 
 
 def _paths(core: Core, paths: Iterable[Path], now: float) -> Iterator[PathLive]:

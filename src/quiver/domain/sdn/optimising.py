@@ -13,8 +13,9 @@ from quiver.domain import limits
 from quiver.domain.routing import demand as routing
 from quiver.domain.routing.allocation import allocate
 from quiver.domain.routing.damping import moved, worthwhile
-from quiver.domain.routing.demand import Placement, placed_on
+from quiver.domain.routing.demand import UNPLACED, Placement
 from quiver.domain.routing.graph import Graph
+from quiver.domain.routing.sharing import shared
 from quiver.domain.sdn.core import Core
 from quiver.domain.sdn.paths import Path
 from quiver.domain.sdn.routes import Nodes
@@ -31,13 +32,13 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         id: number of this work.
         graph: the network without what is poor; paths are not placed on it.
         demands: as routing sees them.
-        current: virtual link → its paths.
+        current: virtual link → the routes of its paths.
     """
 
     id: int
     graph: Graph
     demands: tuple[routing.Demand, ...]
-    current: dict[str, Placement]
+    current: dict[str, tuple[Nodes, ...]]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +48,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         id: of the work.
         routes: virtual link → routes of its paths, of those that move.
         worthwhile: whether it gains enough for what it moves.
-        served: bits per second that the plan serves.
-        before: bits per second that the paths as they were serve.
+        served: bits per second that paths get where the plan has them.
+        before: bits per second that the paths as they were get.
     """
 
     id: int
@@ -60,32 +61,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def solve(work: Work) -> Plan:
     """Compute an allocation; takes from milliseconds to seconds, and no clock."""
-    allocation = allocate(work.graph, work.demands, work.current)
-    current = _served(work.graph, work.current)
-    moves = moved(current, allocation.placements)
+    current = shared(work.graph, work.demands, work.current)
+    before = sum(placement.rate for placement in current.values())
+    if all(current.get(demand.id, UNPLACED).rate >= demand.rate for demand in work.demands):  # nothing can be gained
+        return Plan(id=work.id, routes={}, worthwhile=False, served=before, before=before)
+    wanted = allocate(work.graph, work.demands, _in_use(work)).placements
+    moves = [name for name in moved(current, wanted) if wanted[name].routes]
+    after = {name: placement.routes for name, placement in wanted.items()}
+    after |= {name: placement.routes for name, placement in current.items() if name not in moves}
+    proposed = shared(work.graph, work.demands, after)
     return Plan(
         id=work.id,
-        routes={name: allocation.placements[name].routes for name in moves if allocation.placements[name].routes},
-        worthwhile=bool(moves) and worthwhile(work.demands, current, allocation.placements),
-        served=allocation.served,
-        before=sum(placement.rate for placement in current.values()),
+        routes={name: wanted[name].routes for name in moves},
+        worthwhile=bool(moves) and worthwhile(work.demands, current, proposed),
+        served=sum(placement.rate for placement in proposed.values()),
+        before=before,
     )
 
 
-def _served(graph: Graph, current: dict[str, Placement]) -> dict[str, Placement]:
-    """What paths get where they are: a hop that is asked for too much gives each the same part of its rate."""
-    placed = placed_on(graph, current)
-    shares = [
-        1.0 if load <= rate else float(rate) / float(load)
-        for rate, load in zip(placed.rates, placed.placed, strict=True)
-    ]
-    served = {}
-    for name, placement in current.items():
-        if all(placed.carries(route) for route in placement.routes):
-            hops = [hop for route in placement.routes for hop in placed.hops_of(route)]
-            rate = int(placement.rate * min(shares[hop] for hop in hops))
-            served[name] = Placement(placement.routes, rate)
-    return served
+def _in_use(work: Work) -> dict[str, Placement]:
+    return {d.id: Placement(work.current[d.id], d.rate) for d in work.demands if d.id in work.current}
 
 
 class Optimiser:
@@ -122,13 +117,15 @@ class Optimiser:
         paths: dict[str, list[Path]] = {}
         for path in self._steering.paths.values():
             paths.setdefault(path.name, []).append(path)
-        graph = self._steering.routes.graph(now, Need.SOUND).cleared()
+        routes = self._steering.routes
+        graph = routes.graph(now, Need.SOUND).cleared()
         demands = tuple(
             routing.Demand(
                 id=demand.name,
                 source=demand.source,
                 destination=demand.destination,
-                rate=demand.rate,
+                rate=routes.share(demand),
+                elastic=not demand.rate,
                 priority=demand.priority,
                 admitted=all(path.current is not None for path in paths[demand.name]),
                 hops=demand.hops,
@@ -137,18 +134,14 @@ class Optimiser:
                 count=demand.paths,
             )
             for demand in core.demands
-            if demand.rate and {demand.source, demand.destination} <= set(graph.nodes)
+            if {demand.source, demand.destination} <= set(graph.nodes)
         )
         if not demands:
             return None
         self._number += 1
         self._began, self._next_at = now, now + limits.ALLOCATION_TIME + limits.ALLOCATION_INTERVAL
         self._shape = self._hops()
-        current = {
-            demand.id: Placement(tuple(path.nodes for path in paths[demand.id]), demand.rate)
-            for demand in demands
-            if demand.admitted
-        }
+        current = {demand.id: tuple(path.nodes for path in paths[demand.id]) for demand in demands if demand.admitted}
         return Work(id=self._number, graph=graph, demands=demands, current=current)
 
     def _hops(self) -> frozenset[tuple[str, str]]:

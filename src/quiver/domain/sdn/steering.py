@@ -35,7 +35,7 @@ class Steering:
         self._demands: Final = core.demands
         self._topology: Final = core.topology
         self._provisioning: Final = provisioning
-        self.routes: Final = Routes(core.topology)
+        self.routes: Final = Routes(core.topology, core.knowledge)
         self.paths: Final[dict[tuple[str, int], Path]] = {}
         self.search: Final = Search(core, self.routes, self.paths)
         self._reasons: Final = Reasons(core, provisioning, self.search)

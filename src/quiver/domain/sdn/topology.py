@@ -158,6 +158,10 @@ class Topology:
         """The links of a hop."""
         return [self.links[link] for link in self._hops.get(pair_of(one, other), ())]
 
+    def rate(self, one: str, other: str) -> float:
+        """Bit/s that the links of a hop are known to make, or are taken to where they were never measured."""
+        return sum(self._rate(link) for link in self.links_between(one, other))
+
     def hops(self) -> Iterator[Pair]:
         """All hops that both their ends name."""
         return iter(list(self._hops))
@@ -256,10 +260,13 @@ class Topology:
 
     def _link(self, link: LinkView, pair: Pair, *, closed: bool) -> Link:
         useful = link.producing and not link.alarmed and not link.drained and link.state is not LinkState.DOWN
-        rate = link.rate if link.rate is not None else self._guess(pair)
+        rate = self._rate(link)
         down = closed or link.state is LinkState.DOWN
         availability = Availability.DOWN if down else Availability.UP
         return Link(id=link.id, ends=pair, rate=int(rate) if useful else 0, availability=availability)
+
+    def _rate(self, link: LinkView) -> float:
+        return link.rate if link.rate is not None else self._guess(link.ends)
 
     def _guess(self, pair: Pair) -> float:
         """A rate for a link that was never measured: its pad is full, or it has just come; the median of the others."""
@@ -268,7 +275,7 @@ class Topology:
             return known[len(known) // 2]
         view = self._knowledge.get(pair[0])
         pad = view.pads.get(pair[1]) if view is not None else None
-        return 8 * pad.level / limits.PAD_HORIZON if pad is not None else 0.0
+        return max(limits.UNMEASURED_RATE, 8 * pad.level / limits.PAD_HORIZON) if pad is not None else 0.0
 
 
 def pair_of(one: str, other: str) -> Pair:

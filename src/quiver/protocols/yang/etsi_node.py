@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from quiver.domain.network import PathEntry
-from quiver.domain.report import DeviceState, LinkReport, LinkState, NodeReport, PadReport, PathReport, PathRole
+from quiver.domain.report import DeviceState, LinkReport, LinkState, NodeReport, PathReport, PathRole
 from quiver.protocols.netconf.xml import Element, child
 from quiver.protocols.yang.etsi import RATE_MAX, application_party, identity, measured_qber, top
 from quiver.protocols.yang.uuids import application_uuid, interface_number, link_uuid, node_uuid, path_uuid
@@ -51,9 +51,8 @@ def etsi_node_to_xml(report: NodeReport, facts: NodeFacts) -> Element:
     for link in report.links:
         _interface(interfaces, link, facts.models.get(link.id))
     links = child(node, "qkd_links")
-    pads = {pad.neighbour: pad for pad in report.pads}
     for link in report.links:
-        _physical(links, report, link, pads.get(link.neighbour), facts)
+        _physical(links, report, link, facts)
     states = {path.key: path for path in report.paths}
     for entry in facts.paths:
         _virtual(links, report, entry, states.get(entry.key))
@@ -115,11 +114,11 @@ def _end(link: Element, name: str, node: str, interface: int | None = None) -> N
         child(end, "qkdi_id", str(interface))
 
 
-def _physical(links: Element, report: NodeReport, link: LinkReport, pad: PadReport | None, facts: NodeFacts) -> None:
+def _physical(links: Element, report: NodeReport, link: LinkReport, facts: NodeFacts) -> None:
     rate = link.rate
     element = child(links, "qkd_link")
     child(element, "qkdl_id", link_uuid(link.id))
-    identity(element, "qkdl_status", _physical_status(link, pad, rate))
+    identity(element, "qkdl_status", _physical_status(link, rate))
     child(element, "qkdl_enable", "true")
     _end(element, "qkdl_local", report.node, interface_number(link.id))
     _end(element, "qkdl_remote", link.neighbour, interface_number(link.id))
@@ -136,12 +135,12 @@ def _physical(links: Element, report: NodeReport, link: LinkReport, pad: PadRepo
         measured_qber(performance, link.qber)
 
 
-def _physical_status(link: LinkReport, pad: PadReport | None, rate: int | None) -> str:
-    """ACTIVE while keys are made, PASSIVE while stored pad is left, PENDING before anything was heard, OFF otherwise."""
+def _physical_status(link: LinkReport, rate: int | None) -> str:
+    """ACTIVE while keys are made, PASSIVE while pad of this link is left, PENDING before anything was heard, OFF otherwise."""
     making = link.device is DeviceState.READY or (link.device is DeviceState.DRY and bool(rate))
     if making and link.state is LinkState.UP:
         return "ACTIVE"
-    if pad is not None and pad.own + pad.theirs > 0:
+    if link.own + link.theirs > 0:
         return "PASSIVE"
     if LinkState.UNKNOWN is link.state or DeviceState.UNKNOWN is link.device:
         return "PENDING"

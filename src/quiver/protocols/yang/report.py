@@ -67,6 +67,9 @@ _LINK: Final = Row(
     collected=BYTES,
     rate=COUNT,
     refusals=COUNT,
+    own=BYTES,
+    theirs=BYTES,
+    level=BYTES,
 )
 _PAD: Final = Row("pad", neighbour=NAME, own=BYTES, theirs=BYTES, level=BYTES, allocated=BYTES, accepted=BYTES)
 _PATH: Final = Row(
