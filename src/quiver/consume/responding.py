@@ -67,6 +67,8 @@ class Responding:
             case Work.PROVE:
                 assert key_id is not None
                 succeeded = bool(await self._end.proven(key_id))
+                if not succeeded and not await self._end.intact():
+                    return self.machine.lost(), self._end.trouble or "the tunnel no longer holds the key"
             case Work.RETIRE:
                 succeeded = await self._end.retire()
         answer = self.machine.done(work, key_id, succeeded)

@@ -154,6 +154,8 @@ class World:
             slot.switch(key_id, self.now)
         elif todo is Work.PROVE:
             succeeded = slot.proven
+            if not succeeded and slot.key != machine.active:
+                return machine.lost()
         elif todo is Work.LOOK:
             succeeded = machine.active is None or slot.key == machine.active
         answer = machine.done(todo, key_id, succeeded)

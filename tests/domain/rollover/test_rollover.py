@@ -110,6 +110,16 @@ def test_an_interface_that_was_made_anew_is_noticed_within_a_beat(end, at):
     assert world.wire.ends[0].key == world.wire.ends[1].key
 
 
+def test_a_partner_whose_interface_was_made_anew_before_it_could_prove_the_key_says_so():
+    world = World(0)
+    while world.initiator.step is not Step.PROVE_THERE:
+        world.run(0.05)
+    world.wire.ends[1].key, world.wire.ends[1].handshake = None, -1.0
+    world.run(2.0)
+    assert world.given == 2
+    assert world.wire.ends[0].key == world.wire.ends[1].key
+
+
 def test_without_keys_the_last_one_stays_and_no_key_is_wasted():
     world = World(0, keyless=[(50, 1000)])
     world.run(1000)

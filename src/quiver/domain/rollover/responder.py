@@ -46,6 +46,11 @@ class Responder:
         self.rollovers = 0
         self._settled: str | None = None
 
+    def lost(self) -> Answer:
+        """The tunnel no longer holds the key in use, as one that was made anew; what that is answered with."""
+        self.active = None
+        return Answer.REFUSED
+
     def take(self, ask: Ask, key_id: str | None) -> Work | Answer:
         """A message: work to be done for it, or the answer.
 
