@@ -40,6 +40,12 @@ def exec_(config: ConfigArgument) -> None:
     _run("exec", config)
 
 
+@app.command()
+def link(config: ConfigArgument) -> None:
+    """A DEMONSTRATION, not for traffic that matters: encrypt UDP, TCP or a TUN interface by AES-256-GCM, until a signal."""
+    _run("link", config)
+
+
 def _run(kind: str, path: Path) -> None:
     from quiver.consume.daemon import run_consumer  # with TLS behind it, which `--help` should not wait for
 

@@ -31,6 +31,15 @@ endpoint = "198.51.100.7:51820" # may be left out, as allowed_ips: the interface
 allowed_ips = ["10.2.0.0/24"]   # needed where a blocked tunnel is to come back
 keepalive = 10                  # seconds; 0 leaves it as it is
 
+[link]                          # a demonstration
+carrier = "udp"                 # or "tcp", "tun"
+listen = "192.0.2.20:8470"      # where frames of the other end come to; tcp: the responder's alone
+far = "198.51.100.7:8470"       # the other end's; tcp: the initiator's alone
+entry = "127.0.0.1:9000"        # udp, tcp: the port for this side's users
+target = "127.0.0.1:9001"       # udp, tcp: to whom what comes out is handed; may be left out
+interface = "quiver0"           # tun: its name, instead of the two
+rekey_bytes = 1073741824        # in both directions, after which a new key is wanted before its time; may be left out
+
 [metrics]                       # plain HTTP; without this table there are none
 listen = "127.0.0.1:9102"
 
@@ -41,14 +50,22 @@ level = "INFO"                  # DEBUG, INFO, WARNING or ERROR
 from pathlib import Path
 from typing import Final
 
-from quiver.consume.config_tables import ConsumerTable, ExecTable, KmeTable, PartnerTable, RolloverTable, WireguardTable
+from quiver.consume.config_tables import (
+    ConsumerTable,
+    ExecTable,
+    KmeTable,
+    LinkTable,
+    PartnerTable,
+    RolloverTable,
+    WireguardTable,
+)
 from quiver.domain.errors import ConfigurationError
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
 from quiver.protocols.toml import decode_toml
 
 __all__ = ["KINDS", "ConsumerConfig", "parse_consumer", "read_consumer"]
 
-KINDS: Final = ("wireguard", "exec")  # tables of which a file has one; the words of `quiver consume`
+KINDS: Final = ("wireguard", "exec", "link")  # tables of which a file has one; the words of `quiver consume`
 
 
 class ConsumerConfig(Table, frozen=True, kw_only=True):
@@ -60,6 +77,7 @@ class ConsumerConfig(Table, frozen=True, kw_only=True):
     rollover: RolloverTable = RolloverTable()
     wireguard: WireguardTable | None = None
     exec: ExecTable | None = None
+    link: LinkTable | None = None
     metrics: MetricsTable | None = None
     log: LogTable = LogTable()
 
@@ -100,6 +118,8 @@ def parse_consumer(text: str, base: Path) -> ConsumerConfig:
         )
     _check_partner(config)
     _check_exhausted(config)
+    if config.link is not None:
+        _check_link(config.link, config.consumer.role)
     return config
 
 
@@ -123,3 +143,23 @@ def _check_exhausted(config: ConsumerConfig) -> None:
         )
     if config.exec is not None and "block" not in config.exec.steps:
         raise ConfigurationError('exec.steps: "block" is missing, which rollover.when_exhausted = "block" calls')
+
+
+def _check_link(link: LinkTable, role: str) -> None:
+    """Each carrier's keys, and no other's."""
+    ports, ends = {"entry", "target"}, {"listen", "far"}
+    match link.carrier:
+        case "udp":
+            needed, allowed = {"entry", *ends}, ports
+        case "tun":
+            needed, allowed = {"interface", *ends}, set()
+        case "tcp":
+            needed, allowed = {"far" if role == "initiator" else "listen"}, ports
+    for key in ("listen", "far", "entry", "target", "interface"):
+        there = getattr(link, key) is not None
+        if key in needed and not there:
+            raise ConfigurationError(f"link.{key}: missing; the carrier {link.carrier} of a {role} needs it")
+        if there and key not in needed | allowed:
+            raise ConfigurationError(f"link.{key}: is not for the carrier {link.carrier} of a {role}")
+    if link.carrier == "tcp" and link.entry is None and link.target is None:
+        raise ConfigurationError("link.entry: missing, and so is link.target; the carrier tcp needs one of them")
