@@ -1,9 +1,10 @@
 #!/bin/sh
 # What `make test-system` needs beyond `make test`: curl (a foreign client), openssl (a foreign TLS stack), yangcli (a foreign
-# NETCONF client), netconfd behind OpenSSH's sshd (a foreign NETCONF server), yanglint (a foreign reader of YANG).
+# NETCONF client), netconfd behind OpenSSH's sshd (a foreign NETCONF server), yanglint (a foreign reader of YANG), ip, ping and
+# iperf3 (network namespaces, and traffic between them).
 set -eu
 missing=""
-for package in curl openssl yangcli netconfd openssh-server libyang-tools; do
+for package in curl openssl yangcli netconfd openssh-server libyang-tools iproute2 iputils-ping iperf3; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0

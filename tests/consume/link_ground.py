@@ -46,7 +46,9 @@ class Addresses:
         """The table itself."""
         kinds = {"listen": ListenAddress, "far": Address, "entry": ListenAddress, "target": Address}
         values = {**self.values(carrier, role), **more}
-        return LinkTable(**{name: kinds.get(name, lambda one: one)(value) for name, value in values.items()})
+        return LinkTable(
+            **{name: kinds.get(name, lambda one: one)(value) for name, value in values.items() if value is not None}
+        )
 
 
 def give(key_id: str) -> list[DeliveredKey]:

@@ -115,7 +115,7 @@ def test_what_is_too_long_or_nothing_is_not_sent(size: int) -> None:
     assert here.sent == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_never_opens_nor_raises(garbage: bytes) -> None:
     _, there = pair()
@@ -123,7 +123,7 @@ def test_garbage_never_opens_nor_raises(garbage: bytes) -> None:
     assert there.received == 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 65_535), st.binary(max_size=80))
 def test_garbage_behind_a_header_that_looks_right_never_opens(
     version: int, carrier: int, length: int, rest: bytes
@@ -134,6 +134,7 @@ def test_garbage_behind_a_header_that_looks_right_never_opens(
     assert isinstance(there.open(struct.pack(">BBHQ", 1, 1, max(0, len(rest) - 24), key_tag(KEY_ID)) + rest), Drop)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2), st.integers(1, limits.ENCRYPTOR_PAYLOAD), st.integers(0, (1 << 64) - 1))
 def test_headers_come_back_as_they_were(carrier: int, length: int, counter: int) -> None:
     header = Header(carrier, length, key_tag(KEY_ID), counter)

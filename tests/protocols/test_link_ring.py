@@ -61,7 +61,7 @@ class NaiveWindow:
 COUNTERS = st.one_of(st.integers(0, 60), st.integers(0, 5000), st.integers((1 << 64) - 40, (1 << 64) - 1))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from([1, 2, 7, 32, 2048]), st.lists(COUNTERS, max_size=80))
 def test_the_window_decides_as_one_that_remembers_everything(size: int, counters: list[int]) -> None:
     window, naive = ReplayWindow(size), NaiveWindow(size)
