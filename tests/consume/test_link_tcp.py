@@ -12,9 +12,12 @@ import pytest
 
 from quiver.consume.link import Link
 from quiver.consume.link_flow import abort
+from quiver.consume.link_session import payloads
 from quiver.domain import limits
+from quiver.domain.secret import Secret
 from quiver.identity.lab import Lab
-from quiver.protocols.link_frames import Drop
+from quiver.protocols.link_frames import Carrier, Drop
+from quiver.protocols.link_ring import KeyRing
 from tests.consume.ground import Sites, both_ends, play, process, rolled_over, run, until
 from tests.consume.link_ground import Addresses, change, echo, links, target
 
@@ -310,6 +313,46 @@ def test_a_stranger_on_the_way_can_only_break_it_off() -> None:
             writer.close()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("order", "arrives", "cause"),
+    [
+        ([0, 1, 2, 3, 4, 5], 6, None),
+        ([2, 3, 4, 5], 4, None),  # of a connection that begins later
+        ([0, 1, 3, 4, 5], 2, Drop.OUT_OF_ORDER),  # one is left out
+        ([0, 1, 2, 4, 5], 3, Drop.OUT_OF_ORDER),  # likewise: the last one under the old key
+        ([0, 1, 2, 5], 3, Drop.OUT_OF_ORDER),
+        ([0, 2, 1, 3], 1, Drop.OUT_OF_ORDER),
+        ([0, 1, 1, 2], 2, Drop.OUT_OF_ORDER),
+        ([0, 1, 2, 3, 4, 0], 5, Drop.OUT_OF_ORDER),
+    ],
+)
+def test_a_sequence_goes_on_from_frame_to_frame_across_a_change(
+    order: list[int], arrives: int, cause: Drop | None
+) -> None:
+    """Frames 0 to 3 are under the old key, 4 and 5 under the new one."""
+    rings = [KeyRing(Carrier.TCP, initiator=initiator) for initiator in (True, False)]
+    frames: list[bytes] = []
+    for key_id, count in (("k0", 4), ("k1", 2)):
+        for ring in rings:
+            ring.stage(key_id, Secret(key_id.encode() * 16))
+        rings[0].switch(key_id)
+        if key_id == "k0":
+            rings[1].switch(key_id)
+        for _ in range(count):
+            frame = rings[0].seal(b"\0%d" % len(frames))
+            assert isinstance(frame, bytes)
+            frames.append(frame)
+
+    async def main() -> list[bytes]:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"".join(frames[number] for number in order))
+        reader.feed_eof()
+        return [payload async for payload in payloads(reader, rings[1])]
+
+    assert run(main()) == [b"\0%d" % number for number in order[:arrives]]
+    assert {one for one, count in rings[1].dropped.items() if count} == ({cause} if cause else set())
 
 
 def test_strangers_at_the_port_are_few_and_do_not_disturb() -> None:

@@ -123,3 +123,15 @@ def test_credit_bounds_what_waits_and_never_runs_dry(script: list[tuple[str, int
         assert sent - taken <= CREDIT
     assert taken == sent
     assert sending.room > 0, "whoever has taken everything has given credit"
+
+
+def test_a_stream_carries_any_number_of_bytes() -> None:
+    here, there = Streams(initiator=True), Streams(initiator=False)
+    sending = here.open()
+    receiving = there.take(message(Kind.OPEN, 0))
+    assert receiving is not None
+    for _ in range(20):
+        count = sending.room
+        sending.room -= count
+        assert there.take(message(Kind.BYTES, 0, bytes(count))) is receiving
+        here.take(message(Kind.CREDIT, 0, there.given_on(receiving, count)))
