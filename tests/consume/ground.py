@@ -11,8 +11,8 @@ import random
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ ROLES = ("initiator", "responder")
 SAES = {"initiator": "gateway-1", "responder": "gateway-2"}
 PATIENCE = 60.0  # seconds until a test that hangs is called failed; machines may be busy
 _T = TypeVar("_T")
+Inside = Callable[[str], AbstractContextManager[None]]
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:
@@ -73,13 +74,14 @@ class Sites:
         """Where the responder listens."""
         return f"https://127.0.0.1:{self.partner_port}"
 
-    def write(self, role: str, tables: str, *, rollover: str = "interval = 1") -> Path:
+    def write(self, role: str, tables: str, *, rollover: str = "interval = 1", partner: str = "127.0.0.1") -> Path:
         """The configuration of one end.
 
         Args:
             role: of the end.
             tables: the tunnel's table, and others.
             rollover: lines of the table [rollover].
+            partner: address of the responder.
         """
         lab, own, other = self.lab, SAES[role], SAES[ROLES[1 - ROLES.index(role)]]
         at_kme, at_partner = issued(lab, "sae", own), issued(lab, "sae-partner", own)
@@ -97,7 +99,7 @@ trust = ["{lab.saes_trust[0]}"]
 
 [partner]
 sae = "{other}"
-{place} = "127.0.0.1:{self.partner_port}"
+{place} = "{partner}:{self.partner_port}"
 certificate = "{at_partner.certificate}"
 private_key = "{at_partner.private_key}"
 trust = ["{lab.saes_trust[1]}"]
@@ -111,8 +113,14 @@ trust = ["{lab.saes_trust[1]}"]
 
 
 @asynccontextmanager
-async def sites(lab: Lab, directory: Path) -> AsyncIterator[Sites]:
-    """Both sites, until the end of the block."""
+async def sites(lab: Lab, directory: Path, inside: Inside = lambda _: nullcontext()) -> AsyncIterator[Sites]:
+    """Both sites, until the end of the block.
+
+    Args:
+        lab: whose certificates they have.
+        directory: where their configurations go.
+        inside: where the sockets of a role's KME are made; `namespaces.Namespaces.inside`, or here. Its URL is on the loopback.
+    """
     ends = [End(kme_id=f"KME-{sae}", sae_id=sae) for sae in SAES.values()]
     link = Link(
         profile_named("alder"),
@@ -127,8 +135,10 @@ async def sites(lab: Lab, directory: Path) -> AsyncIterator[Sites]:
         pair = issued(lab, "kme", end.kme_id)
         contexts.append(server_context(pair.certificate, pair.private_key, lab.saes_trust[0]))
     simulator = Simulator(link, (contexts[0], contexts[1]))
-    await simulator.start()
     try:
+        for role, listener in zip(ROLES, simulator.listeners, strict=True):
+            with inside(role):
+                await listener.start()
         yield Sites(lab, directory, simulator)
     finally:
         await simulator.stop()
@@ -174,9 +184,16 @@ class Started:
 
 
 @asynccontextmanager
-async def process(kind: str, path: Path) -> AsyncIterator[Started]:
-    """`quiver consume KIND CONFIG`, until the end of the block at most."""
+async def process(kind: str, path: Path, within: Sequence[str] = ()) -> AsyncIterator[Started]:
+    """`quiver consume KIND CONFIG`, until the end of the block at most.
+
+    Args:
+        kind: of its tunnel.
+        path: of its configuration.
+        within: a command that runs it, such as `ip netns exec NAME`.
+    """
     child = await asyncio.create_subprocess_exec(
+        *within,
         *(str(Path(sys.executable).with_name("quiver")), "consume", kind, str(path)),
         stdin=DEVNULL,
         stdout=PIPE,
@@ -212,14 +229,16 @@ async def metrics(url: str) -> dict[str, float]:
     return found
 
 
-Scene = Callable[[Sites], Awaitable[None]]
-
-
-def play(lab: Lab, directory: Path, scene: Scene) -> None:
-    """Run a scene between two sites."""
+def play(
+    lab: Lab,
+    directory: Path,
+    scene: Callable[[Sites], Awaitable[None]],
+    inside: Inside = lambda _: nullcontext(),
+) -> None:
+    """Run a scene between two sites; the arguments are those of `sites`."""
 
     async def main() -> None:
-        async with sites(lab, directory) as both:
+        async with sites(lab, directory, inside) as both:
             await scene(both)
 
     run(main())

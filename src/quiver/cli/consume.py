@@ -47,6 +47,12 @@ def exec_(config: ConfigArgument) -> None:
 
 
 @app.command()
+def link(config: ConfigArgument) -> None:
+    """A DEMONSTRATION, not for traffic that matters: encrypt UDP, TCP or a TUN interface by AES-256-GCM, until a signal."""
+    _run("link", config)
+
+
+@app.command()
 def check(config: ConfigArgument, as_json: JsonOption = False) -> None:
     """Look for mistakes in a consumer's configuration and its files; nothing is started and nothing is changed.
 

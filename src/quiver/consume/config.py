@@ -42,6 +42,14 @@ remote_addrs = ["198.51.100.7"]
 local = {auth = "pubkey", id = "gateway-1.example"}
 remote = {auth = "pubkey", id = "gateway-2.example"}
 children.net = {local_ts = ["10.1.0.0/24"], remote_ts = ["10.2.0.0/24"]}
+[link]                          # a demonstration
+carrier = "udp"                 # or "tcp", "tun"
+listen = "192.0.2.20:8470"      # where frames of the other end come to; tcp: the responder's alone
+far = "198.51.100.7:8470"       # the other end's; tcp: the initiator's alone
+entry = "127.0.0.1:9000"        # udp, tcp: the port for this side's users
+target = "127.0.0.1:9001"       # udp, tcp: to whom what comes out is handed; may be left out
+interface = "quiver0"           # tun: its name, instead of the two
+rekey_bytes = 1073741824        # in both directions, after which a new key is wanted before its time; may be left out
 
 [metrics]                       # plain HTTP; without this table there are none
 listen = "127.0.0.1:9102"
@@ -57,6 +65,7 @@ from quiver.consume.config_tables import (
     ConsumerTable,
     ExecTable,
     KmeTable,
+    LinkTable,
     PartnerTable,
     RolloverTable,
     StrongswanTable,
@@ -70,7 +79,12 @@ from quiver.protocols.toml import decode_toml
 
 __all__ = ["KINDS", "ConsumerConfig", "parse_consumer", "read_consumer"]
 
-KINDS: Final = ("wireguard", "strongswan", "exec")  # tables of which a file has one; the words of `quiver consume`
+KINDS: Final = (
+    "wireguard",
+    "strongswan",
+    "exec",
+    "link",
+)  # tables of which a file has one; the words of `quiver consume`
 
 
 class ConsumerConfig(Table, frozen=True, kw_only=True):
@@ -83,6 +97,7 @@ class ConsumerConfig(Table, frozen=True, kw_only=True):
     wireguard: WireguardTable | None = None
     strongswan: StrongswanTable | None = None
     exec: ExecTable | None = None
+    link: LinkTable | None = None
     metrics: MetricsTable | None = None
     log: LogTable = LogTable()
 
@@ -125,6 +140,8 @@ def parse_consumer(text: str, base: Path) -> ConsumerConfig:
     _check_exhausted(config)
     if config.strongswan is not None:
         check_connection(config.strongswan.connection)
+    if config.link is not None:
+        _check_link(config.link, config.consumer.role)
     return config
 
 
@@ -151,3 +168,23 @@ def _check_exhausted(config: ConsumerConfig) -> None:
         )
     if config.exec is not None and "block" not in config.exec.steps:
         raise ConfigurationError('exec.steps: "block" is missing, which rollover.when_exhausted = "block" calls')
+
+
+def _check_link(link: LinkTable, role: str) -> None:
+    """Each carrier's keys, and no other's."""
+    ports, ends = {"entry", "target"}, {"listen", "far"}
+    match link.carrier:
+        case "udp":
+            needed, allowed = {"entry", *ends}, ports
+        case "tun":
+            needed, allowed = {"interface", *ends}, set()
+        case "tcp":
+            needed, allowed = {"far" if role == "initiator" else "listen"}, ports
+    for key in ("listen", "far", "entry", "target", "interface"):
+        there = getattr(link, key) is not None
+        if key in needed and not there:
+            raise ConfigurationError(f"link.{key}: missing; the carrier {link.carrier} of a {role} needs it")
+        if there and key not in needed | allowed:
+            raise ConfigurationError(f"link.{key}: is not for the carrier {link.carrier} of a {role}")
+    if link.carrier == "tcp" and link.entry is None and link.target is None:
+        raise ConfigurationError("link.entry: missing, and so is link.target; the carrier tcp needs one of them")

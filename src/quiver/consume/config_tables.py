@@ -17,6 +17,7 @@ __all__ = [
     "ConsumerTable",
     "ExecTable",
     "KmeTable",
+    "LinkTable",
     "PartnerTable",
     "PublicKey",
     "RolloverTable",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Interface = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_=+.-]{1,15}$")]
 
 
 class ConsumerTable(Table, frozen=True, kw_only=True):
@@ -132,7 +134,7 @@ class WireguardTable(Table, frozen=True, kw_only=True):
         program: the tool.
     """
 
-    interface: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_=+.-]{1,15}$")]
+    interface: Interface
     peer: PublicKey
     endpoint: Address | None = None
     allowed_ips: tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")], ...] = ()
@@ -172,3 +174,27 @@ class ExecTable(Table, frozen=True, kw_only=True):
         limits.KEY_SIZE_DEFAULT
     )
     timeout: Annotated[float, Meta(gt=0, le=limits.PROGRAM_TIME_MAX)] = limits.PROGRAM_TIME
+
+
+class LinkTable(Table, frozen=True, kw_only=True):
+    """The link encryptor of our own, a demonstration. Which addresses are needed depends on carrier and role.
+
+    Attributes:
+        carrier: what carries frames, and what they carry.
+        listen: where frames of the other end come to; with tcp the responder's alone.
+        far: where the other end listens; with tcp the initiator's alone.
+        entry: udp and tcp: the port for this side's users.
+        target: udp and tcp: to whom what comes out is handed; with udp whoever sent to `entry` last, where it is left out.
+        interface: tun: its name.
+        rekey_bytes: bytes in both directions after which a new key is wanted before its time.
+    """
+
+    carrier: Literal["udp", "tcp", "tun"]
+    listen: ListenAddress | None = None
+    far: Address | None = None
+    entry: ListenAddress | None = None
+    target: Address | None = None
+    interface: Interface | None = None
+    rekey_bytes: Annotated[int, Meta(ge=limits.ENCRYPTOR_BYTES_MIN, le=limits.ENCRYPTOR_BYTES_MAX)] = (
+        limits.ENCRYPTOR_BYTES
+    )

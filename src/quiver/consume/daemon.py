@@ -43,6 +43,10 @@ def make_tunnel(config: ConsumerConfig) -> Tunnel:
         from quiver.consume.strongswan import Strongswan
 
         return Strongswan(config.strongswan, initiates=config.consumer.role == "initiator")
+    if config.link is not None:
+        from quiver.consume.link import Link
+
+        return Link(config.link, role=config.consumer.role)
     assert config.exec is not None
     from quiver.consume.program import Program
 
@@ -134,6 +138,7 @@ async def _side(
         return Initiating(end, kme, partner, table.sae, timing), None
     assert table.listen is not None
     responding = Responding(end, kme, table.sae)
+    stack.push_async_callback(responding.close)
     listener = PartnerListener(responding.take, table.listen, table.sae, kind, table.credentials, table.trust)
     await listener.server.start()
     stack.push_async_callback(listener.server.stop)

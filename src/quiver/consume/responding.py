@@ -46,6 +46,13 @@ class Responding:
         work.add_done_callback(self._under_way.discard)
         return await asyncio.shield(work)  # a caller that hangs up leaves nothing half done: its repeat finds it done
 
+    async def close(self) -> None:
+        """Leave off what is under way, now that nobody asks any more and the tunnel is about to end."""
+        works = tuple(self._under_way)
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
     async def _answer(self, ask: Ask, key_id: str | None) -> tuple[Answer, str]:
         async with self._turn:
             self.heard = self._end.clock()

@@ -349,3 +349,24 @@ IKE_RETRY: Final = 10.0  # seconds between two tries; a peer has to answer each
 PROGRAM_TIME: Final = 10.0  # seconds that a program may take; the default
 PROGRAM_TIME_MAX: Final = 300.0  # seconds
 PROGRAM_WORDS: Final = 64  # words of a command line
+
+# --- The link encryptor of our own, a demonstration ---
+ENCRYPTOR_FRAMES: Final = 1 << 32  # sealed under one key; NIST SP 800-38D section 8.3, kept though our IVs never repeat
+ENCRYPTOR_FRAMES_HUNGRY: Final = (
+    1 << 24
+)  # after which a new key is wanted: RFC 8446 section 5.5, 2^24.5 records of 16 KiB
+ENCRYPTOR_BYTES: Final = 1 << 30  # in both directions, after which a new key is wanted; the default
+ENCRYPTOR_BYTES_MIN: Final = 64 * KIB  # a round costs a key and some round trips
+ENCRYPTOR_BYTES_MAX: Final = 1 << 38  # ENCRYPTOR_FRAMES_HUNGRY frames of 16 KiB
+ENCRYPTOR_PAYLOAD: Final = 65_400  # bytes sealed in one frame; with its header it fits into a UDP datagram of 65,507
+ENCRYPTOR_PART: Final = 16 * KIB  # bytes of one stream in one frame
+ENCRYPTOR_WINDOW: Final = 2048  # counters below the highest that may still come; some 25 ms of small frames at 1 Gbit/s
+ENCRYPTOR_STREAMS: Final = 256  # connections that one end has opened and that are carried at a time
+ENCRYPTOR_CREDIT: Final = 256 * KIB  # bytes of one stream that its receiver has not given on yet
+ENCRYPTOR_UNSENT: Final = 4 * KIB * KIB  # bytes that the far end has not taken; what control frames may add to credit
+ENCRYPTOR_STRANGERS: Final = 8  # connections to the carrier's port that have not shown a frame of ours yet
+ENCRYPTOR_BEAT: Final = 1.0  # seconds without a frame after which a keep-alive is sent: it proves the key
+ENCRYPTOR_SILENCE: Final = 5.0  # seconds without a frame after which the carrier's connection is made anew
+ENCRYPTOR_RETRY: Final = 0.25  # seconds between two attempts to connect
+ENCRYPTOR_CONNECT: Final = 5.0  # seconds to connect, and for the first frame of a connection
+ENCRYPTOR_BATCH: Final = 64  # datagrams or packets that are taken in one go, so that other work gets its turn
