@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.domain.limits import DEVICE_BODY
 from quiver.qkd.client import DeviceClient, Timeouts
@@ -207,3 +208,36 @@ def test_long_lists_are_split_at_the_devices_limit(tmp_path: Path) -> None:
     assert len(keys) == 3
     assert [key.key_id for key in fetched] == [f"id-{i}" for i in range(7)]
     assert sizes == [3, 3, 3, 1]
+
+
+def test_a_client_that_is_never_idle_gives_up_old_connections_and_loses_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[Any] = []
+    arrived, later = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        connections.append(request.transport)
+        if "dec_keys" in request.raw_path:
+            arrived.set()
+            await later.wait()
+            return web.Response(text=container(ONE, TWO))
+        return web.Response(text=container(ONE, TWO))
+
+    async def busy(client: DeviceClient) -> Any:
+        await client.get_keys(2)
+        under_way = asyncio.ensure_future(client.get_keys_by_id([ONE, TWO]))
+        await arrived.wait()
+        monkeypatch.setattr(limits, "CONNECTION_AGE", 0.0)
+        await client.get_keys(2)
+        assert connections[-1] not in connections[:-1], "an old connection took another call"
+        later.set()
+        fetched = await under_way
+        monkeypatch.undo()
+        await client.get_keys(2)
+        assert connections[-1] is connections[-2]
+        return fetched, [connection.is_closing() for connection in connections]
+
+    fetched, closed = against(tmp_path, answer, busy)
+    assert [key.key_id for key in fetched] == [ONE, TWO]
+    assert closed == [True, True, False, False]
