@@ -356,6 +356,10 @@ class Own(Record):
 class Burned(Record):
     """The account of this database's pad, in bytes: collected = used + burned + what the records still hold.
 
+    Each byte counts once. The cause `restart` has two ranges too many at a relay for each ciphertext that left after the last
+    commit before a crash: that it left is written with the next commit, since a commit of its own would cost each sequence a
+    second fsync to tell two figures apart.
+
     Attributes:
         causes: why pad was burned → bytes.
         uses: what it was used for → bytes: link-check, relayed (both ranges of a ciphertext), hash-key, delivered.
