@@ -34,6 +34,7 @@ from quiver.domain.ports import Clock, Entropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
 from quiver.domain.sae_desk import SaeDesk
 from quiver.domain.secret import Secret
+from quiver.domain.service_time import ServiceTime
 from quiver.domain.vault import Vault
 
 __all__ = ["Node"]
@@ -73,6 +74,7 @@ class Node:
         self._clock: Final = clock
         self.journal: Final = Journal(next(iter(_of(Burned, kept)), Burned()))
         own: Final = next(iter(_of(Own, kept)), None) or self._new_database(entropy)
+        self._service_time: Final = ServiceTime(clock, own, self.journal)
         self.outbox: Final = Outbox(
             clock,
             lambda peer: self.meeting.header_for(peer),
@@ -86,6 +88,7 @@ class Node:
             outbox=self.outbox,
             pads={},
             clock=clock,
+            service_time=self._service_time,
             entropy=entropy,
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
@@ -284,6 +287,7 @@ class Node:
         return self.paths.contacts() | set(self.context.pads)
 
     def _beat(self) -> None:
+        self._service_time.keep()
         for collector in self.ends.collectors.values():
             collector.expire()
         self.paths.beat()
