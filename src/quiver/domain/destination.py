@@ -65,7 +65,7 @@ class Destination:
 
         None while the source is not reached: it would not learn of what becomes ready, and give up all of it.
         """
-        if not self._context.reached(self.entry.source):
+        if not self._context.reached(self.entry.source) or self._context.outbox.full:
             return 0
         closed = max(self._route.settled, self._closed)  # what is below, and not in a block, will never be pad
         spent = closed

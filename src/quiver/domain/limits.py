@@ -36,6 +36,9 @@ REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; 
 MEET_PAUSE: Final = 0.02  # seconds until a message that came before a meeting or a path's entry is sent again; doubles
 REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
 HEARTBEAT: Final = 1.0  # seconds; rule 2
+OUTBOX: Final = (
+    65_536  # items that other nodes have not answered, after which nothing is begun; MODEL_ENTRIES need 12,288
+)
 
 # --- Listeners ---
 CONNECTIONS: Final = 1024  # open connections of one listener; at some 60 KiB each
@@ -106,6 +109,7 @@ SUSPENSION: Final = 60.0  # seconds
 
 # --- Meeting ---
 FORMER_INCARNATIONS: Final = 1024  # remembered of each peer and of this node
+FORMER_CONTACTS: Final = 1024  # nodes without a common link or path whose commit numbers are kept; some 300 bytes each
 FORMER_RUNS: Final = 16  # remembered of each peer, in memory: messages are on their way for seconds, not for days
 
 # --- Key database ---

@@ -180,7 +180,7 @@ class Source:
         context, after = self._context, self.entry.after(self._context.node)
         length = min(most, self.credit, self.share, context.pads[after].available)
         window = self._route.next_sequence - self.floor >= limits.WINDOW
-        if length < least or window or not self.standing.live or self.suspended:
+        if length < least or window or context.outbox.full or not self.standing.live or self.suspended:
             return 0
         self.share -= length
         self._busy_until = context.clock.now() + ACTIVE
