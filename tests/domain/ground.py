@@ -170,6 +170,7 @@ class Station:
                 for other in self.network.neighbours
             },
             clock=self.clock,
+            service_time=self.clock,
             entropy=self.entropy,
             met=lambda peer: peer in self.met,
             reached=lambda peer: peer in self.met,

@@ -130,6 +130,22 @@ def test_a_large_segment_is_fetched_in_parts_of_what_the_device_allows():
     assert link.judge(confirmation) is Outcome.DONE
 
 
+def test_keys_that_came_in_time_are_kept_while_a_late_one_is_asked_for_alone():
+    link = Link()
+    item = link.announce(keys_of(0))
+    link.b.collector.announced(item)
+    link.b.collector.calls()
+    link.b.collector.fetched(item.segment, keys_of(0, COUNT - 1))
+    (call,) = link.b.collector.calls()
+    assert call.key_ids == item.key_ids[-1:]
+    link.b.collector.fetch_failed(item.segment, again=True)
+    link.clock.advance(limits.REPEAT_FIRST)
+    (call,) = link.b.collector.calls()
+    assert call.key_ids == item.key_ids[-1:]
+    link.b.collector.fetched(item.segment, keys_of(COUNT - 1, 1))
+    assert link.judge(link.b.station.one(Confirmation.kind, "a")) is Outcome.DONE
+
+
 def test_a_device_that_hands_out_other_keys_than_asked_voids_the_segment():
     link = Link()
     item = link.announce(keys_of(0))

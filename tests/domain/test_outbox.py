@@ -1,5 +1,7 @@
 """The outbox: what must arrive is repeated until it is answered, news is said once, one message of a kind at a time."""
 
+import pytest
+
 from quiver.domain import limits
 from quiver.domain.messages import Answer, Ciphertext, Credit, Floor, Gift, Header, Heartbeat, Hello, Inventory, Outcome
 from quiver.domain.outbox import Outbox
@@ -214,3 +216,50 @@ def test_news_of_a_path_that_the_other_node_does_not_know_yet_are_said_again_for
             desk.clock.time = due
     assert pauses == [0.02, 0.04, 0.08, 0.16, 0.32]
     assert len(desk.outbox) == 0
+
+
+def test_nothing_is_left_for_a_node_to_which_there_is_nothing_to_say_not_even_its_meeting():
+    desk = Desk()
+    desk.post("1")
+    desk.post("1", peer="c")
+    desk.outbox.tell("b", "heartbeat", Heartbeat())
+    desk.outbox.post("b", "hello", HELLO, lambda answer: desk.heard.append(("hello", answer.outcome)))
+    under_way = [message for message in desk.outbox.messages() if message.kind == "hello"]
+    desk.outbox.leave("b")
+    desk.outbox.answered(under_way[0].ticket, [DONE])
+    assert (len(desk.outbox), desk.heard) == (1, [])
+    desk.clock.advance(limits.REPEAT_MOST)
+    assert desk.outbox.messages() == []
+
+
+def test_a_full_outbox_takes_no_news_and_loses_nothing_that_must_arrive(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "OUTBOX", 3)
+    desk = Desk()
+    for name in "1231":
+        assert desk.outbox.full == (name == "1" and len(desk.outbox) == 3)
+        desk.post(name)
+    desk.outbox.tell("c", "heartbeat", Heartbeat())
+    desk.post("4")
+    assert (desk.outbox.full, len(desk.outbox)) == (True, 4)
+    (message,) = desk.outbox.messages()
+    assert [item.segment for item in message.items if isinstance(item, Gift)] == ["1", "2", "3", "4"]
+    desk.outbox.answered(message.ticket, [DONE] * 4)
+    assert (desk.outbox.full, len(desk.outbox)) == (False, 0)
+
+
+def test_items_are_counted_right_whatever_becomes_of_them():
+    desk = Desk()
+    for peer in ("b", "c"):
+        for name in "12":
+            desk.post(name, peer=peer)
+        desk.outbox.tell(peer, "heartbeat", Heartbeat())
+        desk.outbox.post(peer, "hello", HELLO, lambda answer: None)
+    desk.outbox.cancel("b", "gift", "1")
+    desk.outbox.cancel("b", "gift", "1")
+    assert len(desk.outbox) == 7
+    for message in desk.outbox.messages():
+        desk.outbox.failed(message.ticket)
+    assert len(desk.outbox) == 5, "news is gone"
+    desk.outbox.forget_links("b")
+    desk.outbox.forget("c")
+    assert len(desk.outbox) == 2 == sum(len(entries) for entries in desk.outbox._waiting.values())

@@ -57,6 +57,7 @@ EXAMPLES: list[Record] = [
         nodes=ENTRY.nodes,
         used=Intervals([(0, 32)]),
         told=True,
+        born=7.5,
     ),
     Sent(destination="d", number=4, batch="ba", paths={ENTRY.key: [(7, 32, 48)]}, withdrawing=True),
     Batch(
@@ -71,9 +72,10 @@ EXAMPLES: list[Record] = [
         answer="ac",
         nodes=["a", "b", "d"],
         taken={"dora": "5"},
+        born=7.5,
     ),
     Peer(node="b", incarnation="i", run="r", number=9, mac="m", retired=["o"], next_number=5, floor=4, voided=[6]),
-    Own(incarnation="i", former=["o"]),
+    Own(incarnation="i", former=["o"], served=9.5),
     Burned(causes={"timeout": 5}),
 ]
 

@@ -238,6 +238,18 @@ def test_after_a_restart_lost_ciphertexts_are_reported_and_accounted_for_and_rep
     assert middle.relay.open == 0
 
 
+def test_what_a_relay_may_have_sent_just_before_it_died_counts_once_as_burned_by_the_restart(middle: Middle):
+    middle.announce(announcement())
+    middle.station.commit()
+    middle.station.answer("announcement", "c", Outcome.DONE)
+    assert middle.station.one("ciphertext", "d")
+    assert not middle.station.journal.urgent, "no fsync of its own"
+    for _ in range(2):
+        middle.restart()
+        middle.station.commit()
+        assert (middle.station.burned("restart"), middle.station.journal.burned.uses) == (200, {})
+
+
 def test_an_answer_that_comes_after_the_sequence_was_voided_sends_nothing(middle: Middle):
     middle.announce(announcement())
     middle.station.said("announcement", "c")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.domain.limits import DEVICE_BODY
 from quiver.qkd.client import DeviceClient, Timeouts
@@ -207,3 +208,93 @@ def test_long_lists_are_split_at_the_devices_limit(tmp_path: Path) -> None:
     assert len(keys) == 3
     assert [key.key_id for key in fetched] == [f"id-{i}" for i in range(7)]
     assert sizes == [3, 3, 3, 1]
+
+
+def test_a_client_that_is_never_idle_gives_up_old_connections_and_loses_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[Any] = []
+    arrived, later = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        connections.append(request.transport)
+        if "dec_keys" in request.raw_path:
+            arrived.set()
+            await later.wait()
+            return web.Response(text=container(ONE, TWO))
+        return web.Response(text=container(ONE, TWO))
+
+    async def busy(client: DeviceClient) -> Any:
+        await client.get_keys(2)
+        under_way = asyncio.ensure_future(client.get_keys_by_id([ONE, TWO]))
+        await arrived.wait()
+        monkeypatch.setattr(limits, "CONNECTION_AGE", 0.0)
+        await client.get_keys(2)
+        assert connections[-1] not in connections[:-1], "an old connection took another call"
+        later.set()
+        fetched = await under_way
+        monkeypatch.undo()
+        await client.get_keys(2)
+        assert connections[-1] is connections[-2]
+        return fetched, [connection.is_closing() for connection in connections]
+
+    fetched, closed = against(tmp_path, answer, busy)
+    assert [key.key_id for key in fetched] == [ONE, TWO]
+    assert closed == [True, True, False, False]
+
+
+class Shelf:
+    """A device that hands each key out once, and has each from some call on."""
+
+    def __init__(self, *key_ids: str) -> None:
+        self.here = set(key_ids)
+        self.asked: list[list[str]] = []
+        self.broken: set[str] = set()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        text = await request.read()
+        wanted = [e["key_ID"] for e in json.loads(text)["key_IDs"]] if text else [request.query["key_ID"]]
+        self.asked.append(wanted)
+        if self.broken.intersection(wanted):
+            return web.Response(text="{}")
+        if not self.here.issuperset(wanted):
+            return web.Response(status=400, text='{"message":"not here"}')
+        self.here.difference_update(wanted)
+        return web.Response(text=container(*wanted))
+
+
+IDS = [f"id-{i:02}" for i in range(20)]
+
+
+@pytest.mark.parametrize(("post", "most", "kept"), [(False, 128, 19), (True, 3, 18)])
+def test_a_late_key_costs_no_other_one_and_the_rest_is_there_when_asked_for_again(
+    post: bool, most: int, kept: int, tmp_path: Path
+) -> None:
+    shelf = Shelf(*IDS[:-1])
+
+    async def twice(client: DeviceClient) -> list[list[str]]:
+        first = [key.key_id for key in await client.get_keys_by_id(IDS)]
+        rest = [key_id for key_id in IDS if key_id not in first]
+        with pytest.raises(DeviceError) as caught:
+            await client.get_keys_by_id(rest)
+        assert caught.value.failure is Failure.NOT_FOUND
+        shelf.here.add(IDS[-1])
+        return [first, [key.key_id for key in await client.get_keys_by_id(rest)]]
+
+    assert against(tmp_path, shelf, twice, dialect=Dialect(post=post), most=most) == [IDS[:kept], IDS[kept:]]
+
+
+def test_a_device_that_has_none_of_the_keys_is_not_asked_for_each(tmp_path: Path) -> None:
+    shelf = Shelf()
+    with pytest.raises(DeviceError) as caught:
+        against(tmp_path, shelf, lambda client: client.get_keys_by_id(IDS), dialect=Dialect(post=False))
+    assert caught.value.failure is Failure.NOT_FOUND
+    assert len(shelf.asked) < len(IDS)
+
+
+def test_an_answer_that_cannot_be_used_fails_the_whole_list_whatever_the_others_brought(tmp_path: Path) -> None:
+    shelf = Shelf(*IDS)
+    shelf.broken.add(IDS[3])
+    with pytest.raises(DeviceError) as caught:
+        against(tmp_path, shelf, lambda client: client.get_keys_by_id(IDS), dialect=Dialect(post=False))
+    assert caught.value.failure is Failure.MALFORMED

@@ -99,9 +99,8 @@ class DeviceCalls:
         try:
             keys = await self._device(call.link).get_keys_by_id(call.key_ids)
         except DeviceError as error:
-            again = error.failure not in (Failure.MALFORMED, Failure.UNAUTHORIZED)
             _log.info("device gave no keys by their key_IDs", link=call.link, reason=error.message)
-            silence = _silence(error)
+            again, silence = error.passing, _silence(error)
             self._put(lambda driver: driver.node.ends.fetch_failed(call, again=again, silence=silence), life)
         except Exception as error:  # noqa: BLE001  # as above
             _log.error("device call failed", link=call.link, exception=place_of(error))

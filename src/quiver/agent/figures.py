@@ -42,7 +42,7 @@ ABOUT: Final = {
     "pad_accepted_bytes": "link pad of the neighbour's that this end has accepted",
     "pad_collected_bytes": "link pad that has become usable at this end, over both ends' segments",
     "link_check_bytes": "link pad that checks of segments have spent",
-    "pad_burned_bytes": "pad that will never be used, by cause",
+    "pad_burned_bytes": "pad that will never be used, by cause; `restart` counts what a crash leaves in doubt as burned",
     "block_ready_bytes": "end-to-end pad that is ready at the source",
     "block_hash_key_bytes": "hash keys of the ready blocks, shared out by bytes: the part that is for pad not taken yet",
     "path_taken_bytes": "end-to-end pad that keys and their tags have taken at the source",

@@ -28,6 +28,7 @@ class Context(msgspec.Struct):
         outbox: where messages leave.
         pads: neighbour → pad shared with it.
         clock: monotonic time.
+        service_time: how long the database has been in use: ages of what is durable are counted by it.
         entropy: fresh randomness.
         met: whether a node is met in this run (rule 2).
         reached: whether it is, and has answered lately.
@@ -42,6 +43,7 @@ class Context(msgspec.Struct):
     outbox: Outbox
     pads: dict[str, LinkPads]
     clock: Clock
+    service_time: Clock
     entropy: Entropy
     met: Callable[[str], bool]
     reached: Callable[[str], bool]

@@ -132,7 +132,11 @@ class Delivery:
         # Containers that were given up count until the destination has answered: it may not have seen them (rule 2).
         open_bytes = sum(_pad_of(sent) for sent in self._sent.values() if sent.destination == request.destination)
         window = peer.next_number - self.floor(request.destination) >= limits.CONTAINERS_OPEN
-        if window or (open_bytes and open_bytes + request.pad_bytes > limits.CONTAINER_BYTES_OPEN):
+        if (
+            window
+            or self._context.outbox.full
+            or (open_bytes and open_bytes + request.pad_bytes > limits.CONTAINER_BYTES_OPEN)
+        ):
             return False
         able = [source for source in self._paths_to(request.destination) if source.ready >= request.pad_bytes]
         if not able:
@@ -301,8 +305,8 @@ class Delivery:
             peer.next_number = number
             self._context.journal.put(peer)
 
-    def lost(self, destination: str) -> None:
-        """The destination's database, or this one, is another now: nothing sent there has an outcome any more."""
+    def lost(self, destination: str, cause: str = "peer-incarnation") -> None:
+        """Nothing sent there has an outcome any more, as where the destination's database, or this one, is another now."""
         for flight in list(self._open_to(destination)):
             self._context.outbox.cancel(destination, Container.kind, flight.sent.id)
             self._end(flight)
@@ -310,7 +314,7 @@ class Delivery:
         for sent in [sent for sent in self._sent.values() if sent.destination == destination]:
             self._context.outbox.cancel(destination, Withdrawal.kind, sent.id)
             if not sent.withdrawing:
-                self._account(sent, "peer-incarnation")
+                self._account(sent, cause)
             self._forget(sent)
 
     @property

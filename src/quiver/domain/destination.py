@@ -47,7 +47,6 @@ class Destination:
         self._route: Final = route
         self.parts: Final = {part.sequence: part for part in parts}
         self.blocks: Final = {block.sequence: block for block in blocks}
-        self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._bucket: Final = RateBucket(entry.rate, context.clock.now())
         self._needed: Final = frozenset((RANGE, *entry.relays))
         self._closed = route.settled  # below this byte count nothing comes any more, as the source has told
@@ -66,7 +65,7 @@ class Destination:
 
         None while the source is not reached: it would not learn of what becomes ready, and give up all of it.
         """
-        if not self._context.reached(self.entry.source):
+        if not self._context.reached(self.entry.source) or self._context.outbox.full:
             return 0
         closed = max(self._route.settled, self._closed)  # what is below, and not in a block, will never be pad
         spent = closed
@@ -176,11 +175,11 @@ class Destination:
             source=False,
             nodes=self.entry.nodes,
             used=Intervals([(0, limits.HASH_KEY)]),
+            born=self._context.service_time.now(),
         )
         block.secret = pad
         self._context.journal.use("hash-key", limits.HASH_KEY)
         self.blocks[part.sequence] = block
-        self._born[part.sequence] = self._context.clock.now()
         part.move(PartState.READY)
         part.secret = None
         self._context.journal.put(part, secret=True)
@@ -270,16 +269,16 @@ class Destination:
         self._drop(sequence)
 
     def _drop(self, sequence: int) -> None:
-        self._born.pop(sequence, None)
         block = self.blocks.pop(sequence)
         self._context.outbox.cancel(self.entry.source, Ready.kind, block.id)
         self._context.journal.delete(block)
 
     def expire(self) -> None:
-        """Burn blocks that have lain here for twice the source's time."""
-        now = self._context.clock.now()
-        for sequence in [n for n, born in self._born.items() if born + 2 * limits.BLOCK_LIFE <= now]:
+        """Burn blocks that have lain here for twice the source's time, and say so: the source may have been down meanwhile."""
+        old = self._context.service_time.now() - 2 * limits.BLOCK_LIFE
+        for sequence in [number for number, block in self.blocks.items() if block.born <= old]:
             self.burn(sequence, "expired")
+            self._tell_void(sequence)
 
     def void_all(self) -> None:
         """Void what was never reported ready, as when the path version is removed at once."""

@@ -155,7 +155,7 @@ class Dispatch:
         return Answer(self._paths.sources[item.key].commit_ready(item.sequence))
 
     def _voided(self, _sender: str, _header: Header, item: Voided) -> Answer:
-        self._paths.sources[item.key].void(item.sequence, "voided-by-destination")
+        self._paths.sources[item.key].voided(item.sequence)
         return DONE
 
     # --- link pads ------------------------------------------------------------------------------------------------

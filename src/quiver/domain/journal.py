@@ -13,7 +13,7 @@ import msgspec
 from quiver.domain import records
 from quiver.domain.event_log import EventLog
 from quiver.domain.events import RaisedAlarm
-from quiver.domain.records import Burned, Peer, Record
+from quiver.domain.records import Burned, Own, Peer, Record
 from quiver.domain.secret import Secret
 
 __all__ = ["Alarm", "AuditLine", "Journal", "Write"]
@@ -78,7 +78,7 @@ class Journal:
         """Note that a record is new or changed; `secret` says that its secret is new too."""
         name = (record.kind, record.id)
         self._records[name] = record
-        self.changes += record.kind != Peer.kind  # of which a new one comes with almost every message
+        self.changes += record.kind not in (Peer.kind, Own.kind)  # noted with almost every message, and each second
         if secret:
             self._secrets.add(name)
             self._erasures.pop(name, None)

@@ -36,6 +36,9 @@ REPEAT_FIRST: Final = 0.5  # seconds until an unanswered message is sent again; 
 MEET_PAUSE: Final = 0.02  # seconds until a message that came before a meeting or a path's entry is sent again; doubles
 REPEAT_MOST: Final = 8.0  # seconds; the longest pause between two repeats
 HEARTBEAT: Final = 1.0  # seconds; rule 2
+OUTBOX: Final = (
+    65_536  # items that other nodes have not answered, after which nothing is begun; MODEL_ENTRIES need 12,288
+)
 
 # --- Listeners ---
 CONNECTIONS: Final = 1024  # open connections of one listener; at some 60 KiB each
@@ -88,7 +91,7 @@ CREDIT_LIFE: Final = 3.0  # seconds; three missed repeats
 CREDIT_HONOURED: Final = (
     CREDIT_LIFE + 1.0
 )  # seconds that pad stays set aside for credit told; it travels, and so does its use
-BLOCK_LIFE: Final = 86_400.0  # seconds at the source; the destination keeps it for twice that
+BLOCK_LIFE: Final = 86_400.0  # seconds of service at the source; the destination keeps it for twice that
 
 # --- Delivery ---
 TAG: Final = 16  # bytes of pad that one tag spends (Poly1305's s)
@@ -98,7 +101,7 @@ CONTAINER_BYTES_OPEN: Final = LARGEST_REQUEST  # bytes of pad in them; burned af
 CONTAINER_TIME: Final = 5.0  # seconds until a container without an answer is withdrawn
 UNFETCHED_BATCHES: Final = 65_536  # records of keys that wait for their slaves
 UNFETCHED_PER_SOURCE: Final = 16_384  # of them from one node, so that none fills the table alone
-UNFETCHED_LIFE: Final = 3600.0  # seconds until an unclaimed key expires
+UNFETCHED_LIFE: Final = 3600.0  # seconds of service until an unclaimed key expires
 WRONG_TAGS: Final = 3  # in a row, until the path is suspended
 REFUSALS: Final = 3  # of containers, in a row, until the path rests
 REFUSAL_PAUSE: Final = 2.0  # seconds of that rest
@@ -106,9 +109,13 @@ SUSPENSION: Final = 60.0  # seconds
 
 # --- Meeting ---
 FORMER_INCARNATIONS: Final = 1024  # remembered of each peer and of this node
+FORMER_CONTACTS: Final = 1024  # nodes without a common link or path whose commit numbers are kept; some 300 bytes each
 FORMER_RUNS: Final = 16  # remembered of each peer, in memory: messages are on their way for seconds, not for days
 
 # --- Key database ---
+SERVICE_TIME_KEPT: Final = (
+    60.0  # seconds after which service time gets a commit of its own; a busy node keeps each second
+)
 AUDIT_LINES: Final = 100_000  # newest lines that the database keeps, some 20 MB; older ones belong into a log archive
 AUDIT_TRIM: Final = 64  # commits between two removals of older lines
 LOG_COMMITS: Final = 1024  # commits after which the write-ahead log is cut off

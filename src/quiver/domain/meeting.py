@@ -59,6 +59,9 @@ class _State(msgspec.Struct):
     last_asked: str = ""  # nonce of their hello that was settled: a late copy of it changes nothing
 
 
+_STRANGER: Final = _State()
+
+
 class Meeting:
     """Who is met, and what has been seen of whom.
 
@@ -95,7 +98,11 @@ class Meeting:
         number, incarnation = self._host.number(), self._own.incarnation
         if self._vouched[:2] != (incarnation, number):
             self._vouched = incarnation, number, self._mac(incarnation, self.run, number)
-        return Header(incarnation, self.run, number, self._vouched[2], self._state(peer).met_run)
+        return Header(incarnation, self.run, number, self._vouched[2], self._known(peer).met_run)
+
+    def _known(self, peer: str) -> _State:
+        """Where this node is with another one, to look at only: of a stranger nothing is kept."""
+        return self._states.get(peer, _STRANGER)
 
     def _state(self, peer: str) -> _State:
         state = self._states.get(peer)
@@ -112,20 +119,20 @@ class Meeting:
 
     def met(self, node: str) -> bool:
         """Whether a node's present run is met by this run."""
-        return bool(self._state(node).met_run)
+        return bool(self._known(node).met_run)
 
     def reached(self, node: str) -> bool:
         """Whether it is, and has answered lately: what is sent there arrives. Of use for those that get heartbeats."""
-        state = self._state(node)
+        state = self._known(node)
         return bool(state.met_run) and self._context.clock.now() < state.answered_at + limits.REACH
 
     def met_any_of(self, nodes: Iterable[str]) -> bool:
         """Whether one of these nodes was met since this run began."""
-        return any(self._state(node).ever for node in nodes)
+        return any(self._known(node).ever for node in nodes)
 
     def admit(self, sender: str, header: Header) -> bool:
         """Whether a message of a met run to this run; notes the number it carries. A lower number is only late."""
-        state = self._state(sender)
+        state = self._known(sender)
         if not state.met_run or header.run != state.met_run or header.to_run != self.run:
             return False
         peer = self.peer(sender)
@@ -147,7 +154,7 @@ class Meeting:
 
     def heard(self, sender: str, header: Header) -> bool:
         """An answer has come; False where it is of a run that is not met: then a new meeting is due."""
-        state = self._state(sender)
+        state = self._known(sender)
         if not state.met_run:
             return True
         if header.run != state.met_run:
@@ -160,9 +167,32 @@ class Meeting:
 
     def doubted(self, sender: str) -> None:
         """A met node answers `meet first`. Right after a meeting it may only be late; later it has forgotten this run."""
-        state = self._state(sender)
+        state = self._known(sender)
         if state.met_run and state.met_at + limits.HEARTBEAT <= self._context.clock.now():
             state.met_run = ""
+
+    def part(self, node: str) -> None:
+        """There is nothing to say to a node any more. What had begun of a meeting is forgotten, and a node that was never met.
+
+        The rest stays: should it come back soon, the two are met; and its highest commit number is evidence (rule 2).
+        """
+        state, record = self._states.pop(node, None), self.peers.get(node)
+        if record is None or not record.incarnation:
+            self.forget(node)
+            return
+        self.peers[node] = self.peers.pop(node)  # in order of leaving
+        if state is not None and state.ever:
+            state.asked = state.offered = ""
+            state.settling, state.their_hello, state.their_header = False, None, None
+            self._states[node] = state
+
+    def forget(self, node: str) -> None:
+        """Keep nothing of a node, as if it had never been seen."""
+        self._states.pop(node, None)
+        self._noted.discard(node)
+        record = self.peers.pop(node, None)
+        if record is not None:
+            self._context.journal.delete(record, lazy=True)
 
     def keep_numbers(self) -> None:
         """Make the highest numbers seen durable; called each second."""

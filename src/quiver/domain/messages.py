@@ -252,7 +252,7 @@ class Ready(Item, frozen=True, kw_only=True):
 
 
 class Voided(Item, frozen=True, kw_only=True):
-    """The destination's word to the source that a sequence will never be ready."""
+    """The destination's word to the source that a sequence will never be ready, or that its block was dropped for its age."""
 
     kind: ClassVar[str] = "voided"
     key: str

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from quiver.domain import limits
+from quiver.domain.contacts import Contacts
 from quiver.domain.context import Context
 from quiver.domain.delivery import Delivery
 from quiver.domain.dispatch import Dispatch
@@ -34,6 +35,7 @@ from quiver.domain.ports import Clock, Entropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
 from quiver.domain.sae_desk import SaeDesk
 from quiver.domain.secret import Secret
+from quiver.domain.service_time import ServiceTime
 from quiver.domain.vault import Vault
 
 __all__ = ["Node"]
@@ -73,6 +75,7 @@ class Node:
         self._clock: Final = clock
         self.journal: Final = Journal(next(iter(_of(Burned, kept)), Burned()))
         own: Final = next(iter(_of(Own, kept)), None) or self._new_database(entropy)
+        self._service_time: Final = ServiceTime(clock, own, self.journal)
         self.outbox: Final = Outbox(
             clock,
             lambda peer: self.meeting.header_for(peer),
@@ -86,6 +89,7 @@ class Node:
             outbox=self.outbox,
             pads={},
             clock=clock,
+            service_time=self._service_time,
             entropy=entropy,
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
@@ -114,7 +118,7 @@ class Node:
         self.saes: Final = SaeDesk(self.context, self.paths.sources, self.delivery, self.vault, self.meeting.met_any_of)
         self._dispatch: Final = Dispatch(self.context, self.paths, self.vault, self.ends.collectors)
         self._next_beat = clock.now()
-        self._contacts = self.contacts()
+        self._contacts: Final = Contacts(self.context, self.paths, self.meeting, self.delivery, self.vault)
 
     def _new_database(self, entropy: Entropy) -> Own:
         own = Own(incarnation=entropy.draw(16).hex())
@@ -154,8 +158,7 @@ class Node:
         self.paths.unlink(gone)
         self.context.network = network
         self.ends.configure(network.links)
-        strangers, self._contacts = self.contacts() - self._contacts, self.contacts()
-        for peer in sorted(strangers):  # a new path waits for them
+        for peer in sorted(self._contacts.review()):  # a new path waits for them
             self.meeting.begin(peer)
         for peer in sorted(self.paths.addressees()):  # and for a sign of those that have had no heartbeat lately
             if self.meeting.met(peer) and not self.meeting.reached(peer):
@@ -179,7 +182,7 @@ class Node:
 
         Nodes without a common link or path have nothing to say to each other, not even hello.
         """
-        if sender not in self._contacts:
+        if sender not in self._contacts.present:
             return [STRANGER] * len(items)
         if kind == LinkBeat.kind:
             return self.hear(sender, header, items)
@@ -221,20 +224,25 @@ class Node:
 
     def answered(self, message: Message, header: Header, answers: Sequence[Answer]) -> None:
         """The other node has answered a message."""
-        reached = self.meeting.reached(message.peer)
-        if not self.meeting.heard(message.peer, header):
-            self.meeting.begin(message.peer)
-        elif not reached and self.meeting.reached(message.peer):
-            self.paths.stir()  # credit may flow
-        if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
-            self.meeting.doubted(message.peer)
-            self.meeting.begin(message.peer)
+        if message.peer in self._contacts.present:  # else it has left meanwhile
+            self._judge(message.peer, header, answers)
         if message.kind == LinkBeat.kind:
             there = any(answer.outcome in (Outcome.DONE, Outcome.MEET_FIRST) for answer in answers)
             self.ends.links.answered(message.link, known=there)
             return
         known = [msgspec.structs.replace(a, header=header) if a.offer is not None else a for a in answers]
         self.outbox.answered(message.ticket, known)
+
+    def _judge(self, peer: str, header: Header, answers: Sequence[Answer]) -> None:
+        """What an answer says of the meeting with its node."""
+        reached = self.meeting.reached(peer)
+        if not self.meeting.heard(peer, header):
+            self.meeting.begin(peer)
+        elif not reached and self.meeting.reached(peer):
+            self.paths.stir()  # credit may flow
+        if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+            self.meeting.doubted(peer)
+            self.meeting.begin(peer)
 
     def failed(self, message: Message) -> None:
         """No answer came to a message."""
@@ -281,18 +289,19 @@ class Node:
 
     def contacts(self) -> set[str]:
         """All nodes with which this one exchanges messages."""
-        return self.paths.contacts() | set(self.context.pads)
+        return self._contacts.found()
 
     def _beat(self) -> None:
+        self._service_time.keep()
         for collector in self.ends.collectors.values():
             collector.expire()
         self.paths.beat()
         self.vault.expire()
         self.meeting.keep_numbers()
-        self._contacts = self.contacts()
+        self._contacts.review()
         # The destination of a path does not call its relays: their calls, and its answers, carry the numbers of both (rule 2).
         listeners = set(self.context.pads) | self.paths.addressees()
-        for peer in sorted(self._contacts):
+        for peer in sorted(self._contacts.present):
             if not self.meeting.met(peer):
                 self.meeting.begin(peer)
             elif peer in listeners:

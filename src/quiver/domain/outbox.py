@@ -2,6 +2,9 @@
 
 One message of a kind is under way to a node at a time; what comes meanwhile shares the next. Everything here is in memory:
 after a restart a node knows from its records what it still has to say.
+
+A full outbox takes no news, and whoever would begin a sequence, container or segment looks at `full` first. What follows from
+things already begun is always taken; the tables that hold those bound it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -78,26 +81,35 @@ class Outbox:
         self._flying: dict[int, tuple[tuple[str, str], list[_Entry]]] = {}
         self._busy: set[tuple[str, str]] = set()
         self._ticket = 0
+        self._count = 0
 
     def __len__(self) -> int:
         """Items that are not answered yet."""
-        return sum(len(entries) for entries in self._waiting.values())
+        return self._count
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing new is to be begun that needs messages."""
+        return self._count >= limits.OUTBOX
 
     def post(self, peer: str, name: str, item: Item, on_answer: OnAnswer) -> None:
         """Send `item` until it is answered; `name` replaces an earlier item of that name and kind."""
         self._wait((peer, item.kind), _Entry(item, on_answer, name))
 
     def tell(self, peer: str, name: str, item: Item) -> None:
-        """Send `item` once."""
-        self._wait((peer, item.kind), _Entry(item, None, name))
+        """Send `item` once; not at all while the outbox is full, for all news is told again or meant for now only."""
+        if not self.full:
+            self._wait((peer, item.kind), _Entry(item, None, name))
 
     def _wait(self, channel: tuple[str, str], entry: _Entry) -> None:
-        self._waiting.setdefault(channel, {})[entry.name] = entry
+        entries = self._waiting.setdefault(channel, {})
+        self._count += entry.name not in entries
+        entries[entry.name] = entry
 
     def _drop(self, channel: tuple[str, str], name: str) -> None:
         """Forget an item; where it was the last, its channel too: both are looked through in each turn."""
         entries = self._waiting.get(channel, {})
-        entries.pop(name, None)
+        self._count -= entries.pop(name, None) is not None
         if not entries:
             self._waiting.pop(channel, None)
 
@@ -179,13 +191,19 @@ class Outbox:
 
     def forget(self, peer: str) -> None:
         """Drop everything for a node, as after its database was lost."""
-        for channel in [channel for channel in self._waiting if channel[0] == peer and channel[1] not in MEETING]:
-            del self._waiting[channel]
+        self._forget(peer, lambda kind: kind not in MEETING)
 
     def forget_links(self, peer: str) -> None:
         """Drop what concerns the links to a node: there is none any more."""
-        for channel in [channel for channel in self._waiting if channel[0] == peer and channel[1] in ALONG]:
-            del self._waiting[channel]
+        self._forget(peer, lambda kind: kind in ALONG)
+
+    def leave(self, peer: str) -> None:
+        """Drop everything for a node, meetings too: there is nothing to say to it any more. An answer on its way is not heard."""
+        self._forget(peer, lambda _kind: True)
+
+    def _forget(self, peer: str, chosen: Callable[[str], bool]) -> None:
+        for channel in [channel for channel in self._waiting if channel[0] == peer and chosen(channel[1])]:
+            self._count -= len(self._waiting.pop(channel))
 
     def hasten(self, peer: str) -> None:
         """Send what waits for a node at once: it has just been met, or is heard along a link again."""

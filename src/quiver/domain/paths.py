@@ -16,7 +16,7 @@ from quiver.domain.destination import Destination
 from quiver.domain.errors import ConfigurationError
 from quiver.domain.event_log import Gauge
 from quiver.domain.events import PadHigh, PadLow
-from quiver.domain.messages import Credit
+from quiver.domain.messages import Credit, Floor
 from quiver.domain.network import PathEntry
 from quiver.domain.records import Block, Part, Record, Relayed, Route
 from quiver.domain.relay import Relay
@@ -162,7 +162,13 @@ class Paths:
         versions = self._versions.get(path := _path_of(self._context.entries[key]), {})
         if versions.pop(key, None) is not None and not versions:
             del self._versions[path]
-        del self._context.entries[key]
+        entry = self._context.entries.pop(key)
+        self._granted.pop(key, None)
+        for (
+            node
+        ) in entry.nodes:  # news of it is of no use when they meet one day; those who are met hear its last marks
+            for kind in (Floor.kind, Credit.kind) if not self._context.met(node) else ():
+                self._context.outbox.cancel(node, kind, key)
         # The marks stay: should the version come back, its numbers go on. Only very many drive out the oldest.
         gone = [known for known in self._routes if known not in self._context.entries]
         for known in gone[: -limits.ROUTES_KEPT]:

@@ -253,6 +253,7 @@ class Block(Record):
         nodes: the nodes it passed (rule 9).
         used: bytes that containers have used; the hash key counts as used from the start.
         told: at the destination, whether the source has it.
+        born: service time of this node when it became ready; 0 in databases from before that was kept.
     """
 
     kind: ClassVar[str] = "block"
@@ -266,6 +267,7 @@ class Block(Record):
     nodes: tuple[str, ...]
     used: Intervals
     told: bool = False
+    born: float = 0.0
 
 
 class Sent(Record):
@@ -297,6 +299,7 @@ class Batch(Record):
         answer: the first answer, to repeat it; empty once the source has it.
         nodes: the nodes that the blocks used had passed (rule 9).
         taken: slave → bitmap of the keys it has taken, in hexadecimal digits.
+        born: service time of this node when it was stored; 0 in databases from before that was kept.
     """
 
     kind: ClassVar[str] = "batch"
@@ -312,6 +315,7 @@ class Batch(Record):
     answer: str = ""
     nodes: list[str] = []
     taken: dict[str, str] = {}
+    born: float = 0.0
 
     def taken_by(self, slave: str) -> int:
         """The keys that a slave has taken, as a bitmap."""
@@ -346,15 +350,24 @@ class Peer(Record):
 
 
 class Own(Record):
-    """This database itself: its incarnation, those before, and the key of its fingerprints."""
+    """This database itself: its incarnation, those before, and the key of its fingerprints.
+
+    Attributes:
+        served: seconds that it has been in use, over all runs.
+    """
 
     kind: ClassVar[str] = "own"
     incarnation: str
     former: list[str] = []
+    served: float = 0.0
 
 
 class Burned(Record):
     """The account of this database's pad, in bytes: collected = used + burned + what the records still hold.
+
+    Each byte counts once. The cause `restart` has two ranges too many at a relay for each ciphertext that left after the last
+    commit before a crash: that it left is written with the next commit, since a commit of its own would cost each sequence a
+    second fsync to tell two figures apart.
 
     Attributes:
         causes: why pad was burned → bytes.

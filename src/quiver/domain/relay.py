@@ -83,7 +83,7 @@ class Relay:
     def _allowed(self) -> int:
         """The limit that is held; 0 while the next node or the destination is not reached: then the path is not whole."""
         context, held = self._context, self._held
-        if held is None or held.until <= context.clock.now() or not context.linked(self.after):
+        if held is None or held.until <= context.clock.now() or not context.linked(self.after) or context.outbox.full:
             return 0
         return held.limit if context.met(self.after) and context.reached(self.entry.destination) else 0
 

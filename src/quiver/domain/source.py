@@ -70,7 +70,6 @@ class Source:
         self._route: Final = route
         self.blocks: Final = {block.sequence: block for block in sorted(blocks, key=lambda block: block.sequence)}
         self._unused = sum(block.length - block.used.size for block in self.blocks.values())
-        self._born: Final = {sequence: context.clock.now() for sequence in self.blocks}
         self._open: Final[dict[int, _Open]] = {}
         self.standing: Final = Standing(context, entry)
         self._taken: Final[dict[int, int]] = {}  # container without an outcome → lowest byte count it uses
@@ -181,7 +180,7 @@ class Source:
         context, after = self._context, self.entry.after(self._context.node)
         length = min(most, self.credit, self.share, context.pads[after].available)
         window = self._route.next_sequence - self.floor >= limits.WINDOW
-        if length < least or window or not self.standing.live or self.suspended:
+        if length < least or window or context.outbox.full or not self.standing.live or self.suspended:
             return 0
         self.share -= length
         self._busy_until = context.clock.now() + ACTIVE
@@ -237,10 +236,10 @@ class Source:
             source=True,
             nodes=self.entry.nodes,
             used=Intervals([(0, limits.HASH_KEY)]),
+            born=self._context.service_time.now(),
         )
         block.secret = opened.pad
         self._context.journal.use("hash-key", limits.HASH_KEY)
-        self._born[sequence] = self._context.clock.now()
         self.blocks[sequence] = block
         self._unused += block.length - block.used.size
         self._sort()
@@ -249,6 +248,13 @@ class Source:
             self.primed = True
             self._context.journal.events.note(PathPrimed(path=self.entry.key))
         return Outcome.DONE
+
+    def voided(self, sequence: int) -> None:
+        """The destination has given a sequence up before it was ready, or dropped a block that had lain there for too long."""
+        if sequence in self.blocks:
+            self.burn(sequence, "expired")
+        else:
+            self.void(sequence, "voided-by-destination")
 
     def void(self, sequence: int, cause: str) -> None:
         """Give up an open sequence; its range is burned."""
@@ -284,7 +290,8 @@ class Source:
         now = self._context.clock.now()
         for sequence in [number for number, opened in self._open.items() if opened.deadline <= now]:
             self.void(sequence, "timeout")
-        for sequence in [number for number in self.blocks if self._born[number] + limits.BLOCK_LIFE <= now]:
+        old = self._context.service_time.now() - limits.BLOCK_LIFE
+        for sequence in [number for number, block in self.blocks.items() if block.born <= old]:
             self.burn(sequence, "expired")
 
     def void_all(self, cause: str) -> None:
@@ -340,7 +347,6 @@ class Source:
 
     def _drop(self, sequence: int) -> None:
         block = self.blocks.pop(sequence)
-        self._born.pop(sequence, None)
         self._unused -= block.length - block.used.size
         self._context.journal.delete(block)
 

@@ -54,7 +54,6 @@ class Vault:
             for batch in self.batches.values()
             if batch.number >= peer(batch.source).floor
         }
-        self._born: Final = {batch: context.clock.now() for batch in self.batches}
         self._held: Final = Counter(batch.source for batch in self.batches.values())
 
     # --- containers -----------------------------------------------------------------------------------------------
@@ -179,7 +178,7 @@ class Vault:
         batch.secret = key
         self.batches[batch.batch] = batch
         self._held[batch.source] += 1
-        self._born[batch.batch] = self._context.clock.now()
+        batch.born = self._context.service_time.now()
         if batch.number >= 0:
             self._numbers[batch.source, batch.number] = batch.batch
         self._context.journal.put(batch, secret=True)
@@ -316,17 +315,16 @@ class Vault:
     def _drop(self, batch: Batch) -> None:
         del self.batches[batch.batch]
         self._held[batch.source] -= 1
-        self._born.pop(batch.batch, None)
         self._numbers.pop((batch.source, batch.number), None)
         self._context.journal.delete(batch)
 
     def expire(self) -> None:
         """Erase keys that nobody fetched, and records that only waited for the source's floor."""
-        now = self._context.clock.now()
+        old = self._context.service_time.now() - limits.UNFETCHED_LIFE
         for batch in list(self.batches.values()):
             whole = (1 << batch.count) - 1
             taken = all(batch.taken_by(slave) == whole for slave in batch.slaves)
-            if not taken and self._born[batch.batch] + limits.UNFETCHED_LIFE <= now:
+            if not taken and batch.born <= old:
                 self._context.journal.audit("batch-expired", batch=self._context.blind(batch.batch))
                 batch.taken = dict.fromkeys(batch.slaves, f"{whole:x}")
                 self._context.journal.erase(batch, 0, len(batch.secret or b""))

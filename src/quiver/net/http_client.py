@@ -3,10 +3,12 @@
 Whatever goes wrong on the way is a `CallError` with its class; what a status means is the caller's to say.
 """
 
+import asyncio
 import enum
 import os
 import ssl
-import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
@@ -55,6 +57,15 @@ class CallError(RemoteError):
         self.failure = failure
 
 
+class _Pool:
+    """Connections that were opened within one age, and the number of calls that use them."""
+
+    def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
+        self.session: Final = session
+        self.born: Final = born
+        self.calls = 0
+
+
 class HttpClient:
     """Calls one server.
 
@@ -95,18 +106,18 @@ class HttpClient:
         self._server_name: Final = server_name
         self._source: Final = source
         self._body_limit: Final = body_limit
-        self._session = session
-        self._since = 0.0  # when our session was opened
-        self._calls = 0  # under way
-        self._own_session: Final = session is None
+        self._foreign: Final = session
+        self._pool: _Pool | None = None
+        self._retired: Final[list[_Pool]] = []  # too old for more calls; closed with the last one that is under way
         timeouts = timeouts or Timeouts()
         self._timeout: Final = aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect)
 
     async def close(self) -> None:
         """Close the connections, where they are ours."""
-        if self._own_session and self._session is not None:
-            await self._session.close()
-            self._session = None
+        pools = [*self._retired, *([self._pool] if self._pool is not None else ())]
+        self._pool, self._retired[:] = None, []
+        for pool in pools:
+            await pool.session.close()
 
     async def call(self, verb: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the answer.
@@ -119,24 +130,41 @@ class HttpClient:
         Raises:
             CallError: none came that can be read.
         """
-        await self._renewed()
-        self._calls += 1
+        if self._foreign is not None:
+            return await self._called(self._foreign, verb, target, body)
+        async with self._young() as session:
+            return await self._called(session, verb, target, body)
+
+    @asynccontextmanager
+    async def _young(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Connections that may take a call: new ones, which show both certificates again, where the others are old (rule 6).
+
+        However busy the client is, old ones take no more calls and are closed when the last is done. They are old at half of
+        what any may live: the server is then never the one to close a connection just as a call is on its way.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._pool is None or now - self._pool.born >= limits.CONNECTION_AGE / 2:
+            if self._pool is not None:
+                self._retired.append(self._pool)
+            self._pool = _Pool(self._open(), now)
+        pool = self._pool
+        pool.calls += 1
         try:
-            return await self._called(verb, target, body)
+            yield pool.session
         finally:
-            self._calls -= 1
+            pool.calls -= 1
+            for old in [old for old in self._retired if not old.calls]:
+                self._retired.remove(old)
+                await old.session.close()
 
-    async def _renewed(self) -> None:
-        """Let go of connections that are as old as any may get (rule 6): the next ones show both certificates again."""
-        if not self._calls and time.monotonic() >= self._since + limits.CONNECTION_AGE:
-            await self.close()
-
-    async def _called(self, verb: str, target: str, body: bytes | None) -> tuple[int, bytes]:
+    async def _called(
+        self, session: aiohttp.ClientSession, verb: str, target: str, body: bytes | None
+    ) -> tuple[int, bytes]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            async with self._opened().request(
+            async with session.request(
                 verb,
                 URL(f"{self._origin}{target}", encoded=True),
                 data=body,
@@ -150,19 +178,16 @@ class HttpClient:
         except (aiohttp.ClientError, OSError) as error:
             raise _failed(error) from None
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._since = time.monotonic()
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=_CONNECTIONS,
-                    keepalive_timeout=_IDLE,
-                    local_addr=(self._source, 0) if self._source is not None else None,
-                ),
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+    def _open(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=_CONNECTIONS,
+                keepalive_timeout=_IDLE,
+                local_addr=(self._source, 0) if self._source is not None else None,
+            ),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     async def _limited(self, answer: aiohttp.ClientResponse) -> bytes:
         received = bytearray()

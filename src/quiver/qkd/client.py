@@ -138,31 +138,33 @@ class DeviceClient:
     async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
         """Get key with key IDs (clause 5.4): these keys, in this order, under the key_IDs asked for.
 
-        Lists longer than the device's limit take several requests. A failure of one is a failure of all, and
-        what other requests brought is spent then.
+        Lists longer than the device's limit take several requests. Where some of them fail in a way that passes, what the others
+        brought is given: the device would not hand it out again.
 
         Raises:
-            DeviceError: with its class.
+            DeviceError: with its class; no key was found, or one answer cannot be used.
         """
-        if self._dialect.post:
-            most = await self._limit()
-            keys: list[DeviceKey] = []
-            for start in range(0, len(key_ids), most):
-                keys += await self._fetch("POST", KeyIDs.of(list(key_ids[start : start + most])))
-            return keys
-        gate = asyncio.Semaphore(AT_ONCE)
+        verb, most = ("POST", await self._limit()) if self._dialect.post else ("GET", 1)
+        gate = asyncio.Semaphore(1 if self._dialect.post else AT_ONCE)
+        found: dict[str, DeviceKey] = {}
+        failures: list[DeviceError] = []
 
-        async def one(key_id: str) -> DeviceKey:
+        async def part(wanted: list[str]) -> None:
             async with gate:
-                return (await self._fetch("GET", KeyIDs.of([key_id])))[0]
+                if _stops(failures):
+                    return
+                try:
+                    found.update({key.key_id: key for key in await self._fetch(verb, KeyIDs.of(wanted))})
+                except DeviceError as error:
+                    failures.append(error)
 
-        tasks = [asyncio.ensure_future(one(key_id)) for key_id in key_ids]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as parts:
+            for start in range(0, len(key_ids), most):
+                parts.create_task(part(list(key_ids[start : start + most])))
+        worst = min(failures, key=lambda error: error.passing, default=None)
+        if worst is not None and not (found and worst.passing):
+            raise worst
+        return [found[key_id] for key_id in key_ids if key_id in found]
 
     async def _fetch(self, verb: str, key_ids: KeyIDs) -> list[DeviceKey]:
         if verb == "POST":
@@ -191,6 +193,11 @@ class DeviceClient:
         if status != 200:
             raise _refusal(method, status, received)
         return received
+
+
+def _stops(failures: Sequence[DeviceError]) -> bool:
+    """Whether no further part of a list is to be asked for: a few keys that are late keep no others back."""
+    return len(failures) >= AT_ONCE or any(error.failure is not Failure.NOT_FOUND for error in failures)
 
 
 def _container(method: Method, body: bytes) -> KeyContainer:

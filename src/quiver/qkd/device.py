@@ -42,6 +42,11 @@ class DeviceError(RemoteError):
         super().__init__(f"{failure.value}: {message}", status=status)
         self.failure = failure
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may bring something later, without anybody's help."""
+        return self.failure not in (Failure.MALFORMED, Failure.UNAUTHORIZED)
+
 
 class DeviceKey(msgspec.Struct, frozen=True):
     """A key of a QKD link, its key_ID in the case in which the device spells it."""
@@ -84,7 +89,10 @@ class Device(Protocol):
         ...
 
     async def get_keys_by_id(self, key_ids: Sequence[str]) -> list[DeviceKey]:
-        """Get key with key IDs: exactly these keys, in this order, each under the key_ID that was asked for."""
+        """Get key with key IDs: these keys, in this order, each under the key_ID that was asked for.
+
+        At least one; those that came late are missing: ask again for them alone, since no device hands a key out twice.
+        """
         ...
 
 
@@ -147,7 +155,12 @@ class DirectDevice:
         most = self._kme.limits.max_keys
         for start in range(0, len(key_ids), most):
             wanted = list(key_ids[start : start + most])
-            container = self._ask(partial(self._kme.get_key_with_ids, KeyIDs.of(wanted)))
+            try:
+                container = self._ask(partial(self._kme.get_key_with_ids, KeyIDs.of(wanted)))
+            except DeviceError as error:
+                if found and error.passing:
+                    break
+                raise
             found += [DeviceKey(name, key.key) for name, key in zip(wanted, container.keys, strict=True)]
         return found
 
