@@ -9,9 +9,10 @@ from typing import Final
 
 from quiver.demo.draw import draw_plan
 from quiver.demo.encrypt.consumers import Consumers
+from quiver.demo.encrypt.link import link_sites
 from quiver.demo.encrypt.results import EncryptOptions, EncryptResult
 from quiver.demo.encrypt.site import Sites
-from quiver.demo.encrypt.wireguard import wireguard_sites
+from quiver.demo.encrypt.wireguard import missing, wireguard_sites
 from quiver.demo.faults import FaultResult, Faults, Meanwhile
 from quiver.demo.network import DemoNetwork, running_network, state_directory
 from quiver.demo.observer import Observer
@@ -57,15 +58,23 @@ async def run_encrypt(options: EncryptOptions, say: Callable[[str], None], live:
         say("the controller has made a path for each demand, and the buffers are filled")
         state = root / "consumers"
         state.mkdir(mode=0o700)
-        sites = await stack.enter_async_context(_sites(options, (plan.main.master, plan.main.slave), state))
+        sites = await stack.enter_async_context(_sites(options.kind, (plan.main.master, plan.main.slave), state, say))
         say(f"two sites: {sites.words}")
         return await _Job(options, network, observer, sites, state, say, live).run()
 
 
 @asynccontextmanager
-async def _sites(options: EncryptOptions, saes: tuple[str, str], state: Path) -> AsyncIterator[Sites]:
-    async with wireguard_sites(saes, state) as sites:
-        yield sites
+async def _sites(kind: str, saes: tuple[str, str], state: Path, say: Callable[[str], None]) -> AsyncIterator[Sites]:
+    """WireGuard, or the link encryptor: where the kind is `auto`, because WireGuard cannot be shown here."""
+    if kind == "auto" and (reason := missing()) is not None:
+        say(f"no WireGuard: {reason}")
+        kind = "link"
+    if kind == "link":
+        async with link_sites(saes) as link:
+            yield link
+    else:
+        async with wireguard_sites(saes, state) as wireguard:
+            yield wireguard
 
 
 class _Job:
@@ -150,6 +159,7 @@ class _Job:
         plan = self._network.plan
         return EncryptResult(
             options=self._options,
+            kind=self._sites.kind,
             words=self._sites.words,
             saes=(plan.main.master, plan.main.slave),
             hops=plan.main.hops,

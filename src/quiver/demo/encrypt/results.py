@@ -13,7 +13,7 @@ class EncryptOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to do.
 
     Attributes:
-        kind: of the tunnel.
+        kind: of the tunnel; `auto` for WireGuard where it can be shown, else the link encryptor.
         rollovers: keys that both ends are to count before it ends.
         seed: of the network.
     """
@@ -28,6 +28,7 @@ class EncryptResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         options: what was to be done.
+        kind: of the tunnel.
         words: what the tunnel was, in words.
         saes: SAE IDs of both ends.
         hops: QKD links of the first path.
@@ -38,6 +39,7 @@ class EncryptResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     options: EncryptOptions
+    kind: str
     words: str
     saes: tuple[str, str]
     hops: int
@@ -53,11 +55,12 @@ class EncryptResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flawless(self) -> bool:
-        """Whether every fault was gone round, no rollover failed and no connection broke."""
+        """Whether every fault was gone round, no rollover failed, traffic flowed and no connection broke."""
         return (
             self.state.rollovers >= self.options.rollovers
             and self.reroutes == len(self.faults)
             and not self.state.failures
             and not self.state.expired
             and not self.counts.broken
+            and self.counts.echoes > self.counts.unanswered
         )

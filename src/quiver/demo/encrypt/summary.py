@@ -54,8 +54,12 @@ def print_encrypt(result: EncryptResult, console: Console) -> None:
                 seconds = f"after {move.ready:.2f} s" if move.ready is not None else "not in time"
                 broken.add_row(fault.what, " ".join(move.before), seconds, after)
         console.print(broken, "", sep="\n")
+    lost = result.counts.unanswered + result.counts.lost
     if result.flawless:
-        console.print("The network broke and was mended; the tunnel's users noticed nothing.", style="green")
+        words = (
+            "lost nothing" if not lost else f"lost {lost} of {result.counts.echoes + result.counts.datagrams} packets"
+        )
+        console.print(f"The network broke and was mended; the tunnel's users {words}.", style="green")
     else:
         console.print("Not everything went as it should: see above.", style="red")
 
@@ -64,7 +68,7 @@ def encrypt_object(result: EncryptResult) -> dict[str, Any]:
     """The same for scripts."""
     counts, state = result.counts, result.state
     return {
-        "tunnel": result.options.kind,
+        "tunnel": result.kind,
         "saes": list(result.saes),
         "hops": result.hops,
         "rollovers": state.rollovers,

@@ -26,7 +26,7 @@ class Counts(msgspec.Struct, kw_only=True):
     """What traffic has seen so far.
 
     Attributes:
-        echoes: packets sent that want an answer; `unanswered` of them have none.
+        echoes: packets sent that want an answer; `unanswered` of them have none, though it is late.
         datagrams: packets sent that want none; `lost` of them did not arrive.
         megabits: of the stream, each second's, in Mbit/s.
         broken: connections that ended by themselves.
