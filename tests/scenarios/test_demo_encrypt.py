@@ -1,0 +1,56 @@
+"""`quiver demo-encrypt` as a user runs it: traffic goes on while the network breaks, and nothing is left of it."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.processes import QUIVER, alive, group, temporary_directory
+
+pytestmark = pytest.mark.system
+
+
+def test_traffic_under_relayed_keys_loses_nothing_while_a_link_is_cut_and_a_relay_dies():
+    words = [QUIVER, "demo-encrypt", "--tunnel", "link", "--rollovers", "3", "--json"]
+    with temporary_directory() as temporary, group(words, temporary) as demo:
+        stdout, stderr = demo.communicate(timeout=300)
+        assert demo.returncode == 0, stderr
+        assert not alive(demo.pid)
+    told = json.loads(stdout)
+    assert told["tunnel"] == "link"
+    assert told["hops"] >= 3
+    assert told["rollovers"] >= 3
+    assert told["failed_rollovers"] == 0
+    assert told["reroutes"] == len(told["faults"]) == 2
+    assert told["packets"]["echoes"]["sent"] > 1000
+    assert told["packets"]["echoes"]["lost"] == 0
+    assert told["broken_connections"] == 0
+    for fault in told["faults"]:
+        assert fault["from"] != fault["to"]
+
+
+def namespaces():
+    """Those of demonstrations."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[0] for line in listed.splitlines() if line.startswith("quiver-")}
+
+
+def test_ctrl_c_leaves_no_namespace_no_socket_and_no_process():
+    sockets = Path("/var/run/wireguard")
+    before = namespaces(), set(sockets.glob("qv*"))
+    with (
+        temporary_directory() as temporary,
+        group([QUIVER, "demo-encrypt", "--tunnel", "wireguard"], temporary) as demo,
+    ):
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if "traffic flows" in line:
+                break
+        assert namespaces() != before[0]
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=60)
+        assert demo.returncode == 1
+        assert not alive(demo.pid)
+    assert (namespaces(), set(sockets.glob("qv*"))) == before
