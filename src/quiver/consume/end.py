@@ -92,7 +92,9 @@ class End:
         age = round(self.tenure.age(self.clock()))
         if self.when_exhausted == "block" and not self.blocked:
             async with self._turn:
-                self.blocked = await self._told("let itself be blocked", lambda: self._done(self.tunnel.block())) is not None
+                self.blocked = (
+                    await self._told("let itself be blocked", lambda: self._done(self.tunnel.block())) is not None
+                )
         said = "tunnel is blocked: no new key" if self.blocked else "tunnel goes on under an old key: no new one"
         _log.error(said, tunnel=self.tunnel.kind, age_seconds=age)
 
