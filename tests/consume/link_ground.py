@@ -172,3 +172,25 @@ class Tap:
         for own in self.sockets:
             asyncio.get_running_loop().remove_reader(own)
             own.close()
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def carried(places: Addresses) -> AsyncIterator[tuple[Link, Link]]:
+    """Both ends with a key; each has users and a target."""
+    here, there = (
+        places.table("tcp", role, target=f"127.0.0.1:{places.target[role]}") for role in ("initiator", "responder")
+    )
+    async with links(here, there) as both:
+        await change(*both)
+        yield both
+
+
+async def user(places: Addresses, role: str = "initiator") -> Ends:
+    return await asyncio.open_connection("127.0.0.1", places.entry[role])
+
+
+def dropped(link: Link) -> dict[str, int]:
+    return {cause.value: count for cause, count in link.ring.dropped.items() if count}

@@ -12,11 +12,7 @@ from quiver.identity.lab import Lab
 from quiver.net.ports import free_ports
 from quiver.protocols.link_frames import Drop
 from tests.consume.ground import Sites, both_ends, metrics, play, process, rolled_over, run, until
-from tests.consume.link_ground import Addresses, Datagrams, Tap, change, give, links
-
-
-def dropped(link: Link) -> dict[str, int]:
-    return {cause.value: count for cause, count in link.ring.dropped.items() if count}
+from tests.consume.link_ground import Addresses, Datagrams, Tap, change, dropped, give, links
 
 
 def test_datagrams_go_to_the_target_and_answers_to_who_asked() -> None:
@@ -62,7 +58,6 @@ def test_a_stranger_on_the_way_changes_nothing() -> None:
 
     async def main() -> None:
         places = Addresses()
-        here, there = places.values("udp", "initiator"), places.values("udp", "responder")
         way, back = free_ports(2)
         frames: list[bytes] = []
 
@@ -89,7 +84,6 @@ def test_a_stranger_on_the_way_changes_nothing() -> None:
                         await change(*both)
                 assert dropped(both[1]).keys() >= {"replayed", "malformed"}
                 assert len({*dropped(both[1])} & {"wrong-tag", "unknown-key", "other-carrier"}) >= 1
-            assert here["entry"] != there["entry"]
         tap.close()
         assert not [frame for frame in tap.seen if b"secret" in frame]
 
@@ -184,7 +178,6 @@ def test_two_ends_over_real_kmes_change_keys_by_time_and_by_bytes(lab: Lab, tmp_
             there = sites.write("responder", places.toml("udp", "responder", **target))
             async with both_ends(here, there) as ends:
                 await rolled_over(ends, 2)  # by time: an interval of one second
-                here.write_text(here.read_text())
             here = sites.write(
                 "initiator", places.toml("udp", "initiator", rekey_bytes=65_536), rollover="interval = 3600"
             )
@@ -232,8 +225,8 @@ def test_as_processes_with_metrics_and_a_restart_of_either_end(lab: Lab, tmp_pat
                     await exchange()
                 async with process("link", here):
                     await exchange()
-                    figures = await metrics(f"http://127.0.0.1:{port}")
-                    assert figures["consumer_rollovers_total"] >= 2
+                    while (figures := await metrics(f"http://127.0.0.1:{port}"))["consumer_rollovers_total"] < 2:
+                        pass  # one with each of the two initiators; it is counted after it is in use
                     assert figures["consumer_link_received_frames_total"] > 0
                     assert figures["consumer_link_dropped_replayed_total"] == 0
                     await responder.stopped()

@@ -19,6 +19,7 @@ from quiver.net.addresses import Address, ListenAddress
 from quiver.net.http_client import CallError, HttpClient
 from quiver.net.tls import make_context, quiver_uri
 from quiver.protocols import rollover
+from quiver.protocols.rollover import RolloverAnswer
 from tests.consume.ground import issued, run
 
 KIND = "wireguard"
@@ -245,6 +246,56 @@ def test_an_answer_that_is_none_ends_the_round_and_not_the_consumer(lab: Lab, sa
             await server.wait_closed()
 
     assert run(main()) in {Outcome.REFUSED, Outcome.LOST}
+
+
+@pytest.mark.parametrize("requests", [0, 1])
+def test_an_answer_that_is_cut_off_may_have_been_carried_out(lab: Lab, requests: int) -> None:
+    """LOST, not UNREACHED: the partner may have switched. Also where an earlier request left the connection open."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = rollover.encode(RolloverAnswer(answer=Answer.DONE))
+        for _ in range(requests):
+            await read(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await read(reader)
+        writer.close()
+
+    async def read(reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = [int(line.split()[1]) for line in head.lower().splitlines() if line.startswith(b"content-length")]
+        await reader.readexactly(length)
+
+    async def main() -> list[Outcome]:
+        context = tls.partner_server(issued(lab, "sae-partner", THERE), [lab.saes_trust[1]])
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        own = partner(lab, server.sockets[0].getsockname()[1])
+        try:
+            return [await own.ask(Ask.TURN, "k1") for _ in range(requests + 1)]
+        finally:
+            await own.close()
+            server.close()
+            await server.wait_closed()
+
+    assert run(main()) == [Outcome.DONE] * requests + [Outcome.LOST]
+
+
+def test_a_partner_that_takes_no_connection_was_not_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port takes connections, and nobody speaks TLS there: nothing was sent."""
+    monkeypatch.setattr("quiver.consume.partner._CONNECT", 0.2)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def main() -> Outcome:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        try:
+            return await asking(lab)(server.sockets[0].getsockname()[1])
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    assert run(main()) is Outcome.UNREACHED
 
 
 def test_nobody_listens(lab: Lab, tmp_path: Path) -> None:

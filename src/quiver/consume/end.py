@@ -44,12 +44,12 @@ class End:
 
     async def stage(self, key: DeliveredKey) -> bool:
         """Make a key ready; whether the tunnel took it."""
-        return await self._try("make a key ready", self._done(self.tunnel.stage(key))) is not None
+        return await self._try("make a key ready", lambda: self._done(self.tunnel.stage(key))) is not None
 
     async def switch(self, key_id: str) -> bool:
         """Bring a key into use; whether the tunnel did."""
         async with self._turn:
-            if await self._told("switch to a key", self._done(self.tunnel.switch(key_id))) is None:
+            if await self._told("switch to a key", lambda: self._done(self.tunnel.switch(key_id))) is None:
                 return False
             self.blocked = False
         self.keys += 1
@@ -60,19 +60,19 @@ class End:
 
     async def proven(self, key_id: str) -> bool | None:
         """Whether both ends use the key; None where the tunnel does not say."""
-        return await self._try("tell its key", self.tunnel.proven(key_id))
+        return await self._try("tell its key", lambda: self.tunnel.proven(key_id))
 
     async def intact(self) -> bool:
         """Whether the tunnel holds what it was given."""
-        return bool(await self._try("tell its state", self.tunnel.intact()))
+        return bool(await self._try("tell its state", self.tunnel.intact))
 
     async def retire(self) -> bool:
         """Forget keys that were in use before; whether the tunnel did."""
-        return await self._try("forget a key", self._done(self.tunnel.retire())) is not None
+        return await self._try("forget a key", lambda: self._done(self.tunnel.retire())) is not None
 
     async def open(self) -> bool:
         """Take over the tunnel as it is; whether it could be reached."""
-        return await self._try("be taken over", self._done(self.tunnel.open())) is not None
+        return await self._try("let itself be taken over", lambda: self._done(self.tunnel.open())) is not None
 
     async def watch(self) -> None:
         """Look after the time of the key in use, without an end."""
@@ -92,18 +92,20 @@ class End:
         age = round(self.tenure.age(self.clock()))
         if self.when_exhausted == "block" and not self.blocked:
             async with self._turn:
-                self.blocked = await self._told("be blocked", self._done(self.tunnel.block())) is not None
+                self.blocked = (
+                    await self._told("let itself be blocked", lambda: self._done(self.tunnel.block())) is not None
+                )
         said = "tunnel is blocked: no new key" if self.blocked else "tunnel goes on under an old key: no new one"
         _log.error(said, tunnel=self.tunnel.kind, age_seconds=age)
 
-    async def _try(self, what: str, work: Awaitable[_T]) -> _T | None:
+    async def _try(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T | None:
         async with self._turn:
             return await self._told(what, work)
 
-    async def _told(self, what: str, work: Awaitable[_T]) -> _T | None:
+    async def _told(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T | None:
         """The result; None where the tunnel refused, which is logged once for each reason."""
         try:
-            result = await work
+            result = await work()
         except TunnelError as error:
             said = f"the tunnel did not {what}: {error.message}"
             if said != self.trouble:

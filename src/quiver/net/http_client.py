@@ -40,7 +40,8 @@ class CallFailure(enum.Enum):
     BROKEN = "the answer broke off"
     NOT_HTTP = "the answer is not HTTP/1.1"
     TOO_LONG = "the answer is too long"
-    UNREACHABLE = "unreachable"
+    CUT = "the connection was cut before the answer"
+    UNREACHABLE = "unreachable"  # nothing was sent
 
 
 class CallError(RemoteError):
@@ -202,6 +203,8 @@ def _failed(error: Exception) -> CallError:
     if (refused := refusal_in(error)) is not None:
         return CallError(CallFailure.TLS, printable(refused.message))
     match error:
+        case aiohttp.ConnectionTimeoutError():
+            return CallError(CallFailure.UNREACHABLE, "no connection in time")
         case TimeoutError():
             return CallError(CallFailure.LATE)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
@@ -214,7 +217,7 @@ def _failed(error: Exception) -> CallError:
             number = error.os_error.errno or 0  # asyncio's own words for it lack the reason
             said = os.strerror(number) if number > 0 else error.strerror
             return CallError(CallFailure.UNREACHABLE, said or type(error.os_error).__name__)
-    return CallError(CallFailure.UNREACHABLE, type(error).__name__)
+    return CallError(CallFailure.CUT)
 
 
 def printable(text: str, most: int = 200) -> str:

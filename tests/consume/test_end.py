@@ -1,0 +1,158 @@
+"""One end of a tunnel: calls come one after the other, refusals are told once, an old key is noticed."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from structlog.testing import capture_logs
+
+from quiver.consume.end import End, WhenExhausted
+from quiver.consume.tunnel import TunnelError
+from quiver.domain.reply import DeliveredKey
+from quiver.domain.secret import Secret
+from tests.consume.ground import run, until
+
+
+class Recording:
+    """A tunnel that does nothing, and only when it may."""
+
+    kind: Final = "recording"
+    key_bits: Final = 256
+    lead: Final = 0.0
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.may = asyncio.Event()
+        self.may.set()
+        self.refuses = ""
+
+    async def _do(self, call: str) -> None:
+        self.calls.append(f"{call} begins")
+        await self.may.wait()
+        if self.refuses:
+            raise TunnelError(self.refuses)
+        self.calls.append(f"{call} ends")
+
+    async def open(self) -> None:
+        await self._do("open")
+
+    async def stage(self, key: DeliveredKey) -> None:
+        await self._do(f"stage {key.key_id}")
+
+    async def switch(self, key_id: str) -> None:
+        await self._do(f"switch {key_id}")
+
+    async def proven(self, key_id: str) -> bool:
+        await self._do(f"prove {key_id}")
+        return True
+
+    async def intact(self) -> bool:
+        await self._do("intact")
+        return True
+
+    async def retire(self) -> None:
+        await self._do("retire")
+
+    async def block(self) -> None:
+        await self._do("block")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def hungry(self) -> bool:
+        return False
+
+    def figures(self) -> Mapping[str, float]:
+        return {}
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def end_of(tunnel: Recording, clock: Clock, when_exhausted: WhenExhausted = "block") -> End:
+    return End(tunnel, keep=10.0, when_exhausted=when_exhausted, clock=clock)
+
+
+def test_calls_come_one_after_the_other_and_one_that_waits_can_be_left_off() -> None:
+    async def main() -> None:
+        tunnel = Recording()
+        end = end_of(tunnel, Clock())
+        tunnel.may.clear()
+        first = asyncio.create_task(end.switch("k1"))
+        calls = (end.stage(DeliveredKey("k2", Secret(bytes(32)))), end.proven("k1"), end.intact(), end.retire())
+        waiting = [asyncio.create_task(call) for call in calls]
+        await until(lambda: tunnel.calls == ["switch k1 begins"])
+        for one in waiting[1:]:
+            one.cancel()
+        await asyncio.gather(*waiting[1:], return_exceptions=True)
+        assert tunnel.calls == ["switch k1 begins"]
+        tunnel.may.set()
+        assert await first
+        assert await waiting[0]
+        assert tunnel.calls == ["switch k1 begins", "switch k1 ends", "stage k2 begins", "stage k2 ends"]
+
+    run(main())
+
+
+def test_a_refusal_is_told_once_until_something_works_again() -> None:
+    async def main() -> None:
+        tunnel = Recording()
+        end = end_of(tunnel, Clock())
+        tunnel.refuses = "no such interface"
+        for _ in range(3):
+            assert not await end.open()
+            assert await end.proven("k1") is None
+        assert end.trouble == "the tunnel did not tell its key: no such interface"
+        tunnel.refuses = ""
+        assert await end.open()
+        assert end.trouble is None
+
+    with capture_logs() as logs:
+        run(main())
+    assert {one["reason"] for one in logs} == {
+        "the tunnel did not let itself be taken over: no such interface",
+        "the tunnel did not tell its key: no such interface",
+    }
+
+
+def test_a_key_that_is_too_old_blocks_and_the_next_one_opens() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        await end.switch("k1")
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        await until(lambda: end.blocked)
+        assert tunnel.calls[-1] == "block ends"
+        await end.switch("k2")
+        assert not end.blocked
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    with capture_logs() as logs:
+        run(main())
+    assert [one["event"] for one in logs] == ["tunnel is blocked: no new key", "tunnel has a key again"]
+
+
+def test_a_key_that_is_too_old_may_go_on_loudly() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock, "keep")
+        await end.switch("k1")
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        await until(lambda: end.tenure.expired)
+        await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert not [call for call in tunnel.calls if call.startswith("block")]
+
+    with capture_logs() as logs:
+        run(main())
+    assert [one["event"] for one in logs] == ["tunnel goes on under an old key: no new one"]
