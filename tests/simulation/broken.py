@@ -17,6 +17,7 @@ from quiver.domain.source import Source
 from quiver.domain.standing import Standing
 from quiver.domain.vault import Vault
 
+from . import run
 from .site import Site
 
 
@@ -195,8 +196,24 @@ def burning_uncounted() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_priming() -> Iterator[None]:
+    """Nobody is served as long as anybody asks: no sequence begins before the load is over."""
+
+    def idle(phase: Callable) -> Callable:
+        def passed(*given):
+            with mock.patch.object(Source, "prime", return_value=0):
+                return phase(*given)
+
+        return passed
+
+    with mock.patch.multiple(run, bring_up=idle(run.bring_up), put_under_load=idle(run.put_under_load)):
+        yield
+
+
 RULES: dict[str, Callable] = {
     "send-early": send_early,
     "tag-over-ciphertext": tag_over_ciphertext,
     "no-credit": no_credit,
+    "no-priming": no_priming,
 }

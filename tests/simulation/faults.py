@@ -85,6 +85,11 @@ class Faults:
             for trouble in self.troubles
         )
 
+    def hurt(self, route: Route) -> bool:
+        """Whether a fault explains that a path over these nodes is not up now."""
+        now = self.world.now()
+        return any(trouble.start <= now <= trouble.stop and trouble.hurts(route) for trouble in self.troubles)
+
     def note(self, what: str, seconds: float, hurts: Callable[[Route], bool], aftermath: float = AFTERMATH) -> None:
         """A fault begins now."""
         now = self.world.now()

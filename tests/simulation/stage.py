@@ -61,7 +61,7 @@ class Stage:
         come_to_rest(self.scenery)
         self.load.fetch_everything()
         violations = judge(self.scenery, self.load, self.faults)
-        violations += checks.half_is_served(self.load, self.faults.explain)
+        violations += checks.half_is_served(self.load.asked, self.faults.explain)
         self.scenery.close()
         return under_load + violations
 

@@ -17,7 +17,7 @@ from .site import Site
 
 SEEDS = 1000
 CHUNK = 10
-SERVED = 0.25  # of the requests that are over while faults are about, of one chunk; usual are 0.6, and 0 where nothing is primed
+SERVED = 0.4  # of the loaded requests of one chunk; of many chunks it is `run.SERVED`
 KILLS = 24  # every one of a node's first commits is a crash point, on the real key database ...
 RUNS = 120  # ... in five networks each
 ON_DISK = 1_000_000  # these seeds are apart from the others
@@ -30,7 +30,7 @@ def test_promises_hold_under_faults(first: int) -> None:
         outcome = run_seed(seed)
         assert not outcome.violations, str(outcome)
         loaded, served = loaded + outcome.loaded, served + outcome.loaded_served
-    assert served >= SERVED * loaded, f"{served} of {loaded} requests served under faults"
+    assert served >= SERVED * loaded, f"{served} of {loaded} requests served under load"
 
 
 @pytest.mark.parametrize("run", range(RUNS))
