@@ -131,6 +131,25 @@ def ready_in_memory() -> Iterator[None]:
 
 
 @contextmanager
+def nothing_stored_any_more() -> Iterator[None]:
+    """Rule 5: a node that has burned everything once acknowledges keys which it throws away."""
+    burn_all, store = Vault.burn_all, Vault._store
+    burned: set[Vault] = set()
+
+    def burning(self: Vault) -> None:
+        burned.add(self)
+        burn_all(self)
+
+    def forgetful(self: Vault, batch: Batch, key: Secret) -> None:
+        store(self, batch, key)
+        if self in burned:
+            self._drop(batch)
+
+    with mock.patch.multiple(Vault, burn_all=burning, _store=forgetful):
+        yield
+
+
+@contextmanager
 def key_in_audit() -> Iterator[None]:
     """Rule 4: a key stands in a log line."""
     store = Vault._store

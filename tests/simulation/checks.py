@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from quiver.domain import limits, records
+from quiver.domain import key_ids, limits, records
 from quiver.domain.destination import RANGE
 from quiver.domain.messages import Announcement, Ciphertext, Container, Credit
 from quiver.domain.records import (
@@ -28,6 +28,7 @@ from quiver.domain.records import (
 from .load import Asked, Load
 from .pad_check import PadBook
 from .scenery import Scenery
+from .site import Site
 
 
 def pad_bytes_are_used_once(scenery: Scenery) -> list[str]:
@@ -45,18 +46,14 @@ def key_ids_name_one_value(load: Load) -> list[str]:
     return [f"{key_id} has {len(found)} values" for key_id, found in values.items() if len(found) > 1]
 
 
-def answered_keys_are_fetched_once(load: Load, scenery: Scenery, rolled_back: str = "") -> list[str]:
-    """What a master got, each slave gets exactly once; at most once at a node that burned its keys by the rules.
+def answered_keys_are_fetched_once(load: Load, scenery: Scenery) -> list[str]:
+    """What a master got, each slave gets exactly once; at most once what its node stored before it burned its keys by the rules.
 
-    Args:
-        load: the book.
-        scenery: its sites.
-        rolled_back: the node whose storage went back. Until a peer shows it what was seen of it, if any saw it, it may give
-            a key again that a lost past has given.
+    A node whose storage went back may give a key again that a lost past has given, until a peer shows it what was seen of it, if
+    any saw it.
     """
     got: dict[tuple[str, str], list[float]] = defaultdict(list)
     lost: set[tuple[str, str]] = set()
-    burned = {name for name, site in scenery.sites.items() if name == rolled_back or site.distrusted_at < float("inf")}
     for attempt in load.fetched:
         if attempt.key is not None:
             got[attempt.key_id, attempt.slave].append(attempt.time)
@@ -65,18 +62,27 @@ def answered_keys_are_fetched_once(load: Load, scenery: Scenery, rolled_back: st
     homes = scenery.directory().homes
     found = []
     for (key_id, slave), times in got.items():
-        unseen = homes[slave] == rolled_back and times[-1] < scenery.sites[rolled_back].distrusted_at
-        if len(times) > 1 and not unseen:
+        if len(times) > 1 and not _given_by_a_lost_past(scenery.sites[homes[slave]], times):
             found.append(f"{slave} got {key_id} {len(times)} times")
     for asked in load.asked:
+        site = scenery.sites[asked.far]
+        burned_at = max(site.rolled_back_at, *site.burns, float("-inf"))
         for key_id in asked.keys:
             name = (key_id, asked.slave)
-            if not got[name] and name not in lost and asked.far not in burned:
+            stored_at = site.stored.get(key_ids.parse(key_id)[0], float("inf"))
+            if not got[name] and name not in lost and stored_at > burned_at:
                 errors = [str(a.error) for a in load.fetched if (a.key_id, a.slave) == name]
                 found.append(
                     f"{asked.slave} never got {key_id} of {asked.time:.3f}, answered {asked.done_at:.3f}: {errors}"
                 )
     return found
+
+
+def _given_by_a_lost_past(site: Site, times: list[float]) -> bool:
+    """Whether one key was fetched once before a rollback and once after it, before the node had to know of that."""
+    back = site.rolled_back_at
+    known_at = min((burn for burn in site.burns if burn > back), default=float("inf"))
+    return len(times) == 2 and times[0] <= back < times[1] < known_at
 
 
 def no_key_leaves(scenery: Scenery, load: Load) -> list[str]:

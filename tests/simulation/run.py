@@ -183,7 +183,7 @@ def judge(scenery: Scenery, load: Load, faults: Faults) -> list[str]:
     return [
         *checks.pad_bytes_are_used_once(scenery),
         *checks.key_ids_name_one_value(load),
-        *checks.answered_keys_are_fetched_once(load, scenery, faults.rolled_back),
+        *checks.answered_keys_are_fetched_once(load, scenery),
         *checks.no_key_leaves(scenery, load),
         *checks.credit_is_kept(scenery),
         *checks.half_paths_spend_nothing(scenery),

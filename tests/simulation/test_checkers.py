@@ -117,7 +117,6 @@ def going_back(stage: Stage) -> None:
     """The source comes back from before the commit of a container that has left and reached nobody."""
     steady(stage)
     stage.faults.note("rollback", 30.0, lambda _route: True)
-    stage.faults.rolled_back = "n0"
     site = stage.site(0)
     number = site.disk.number
     stage.cut(0, 2)
@@ -128,6 +127,19 @@ def going_back(stage: Stage) -> None:
     site.restart(number)
     stage.cut(0, 2, heal=True)
     stage.run(1.0)
+    steady(stage)
+
+
+def distrusting(stage: Stage) -> None:
+    """The destination comes back from earlier commits that others have seen, burns everything, and is asked again."""
+    steady(stage)
+    stage.faults.note("rollback", 15.0, lambda _route: True)
+    site = stage.site(2)
+    number = site.disk.number
+    site.crash()
+    site.restart(number - 5)
+    stage.run(15.0)
+    assert site.distrusted_at < stage.world.now()
     steady(stage)
 
 
@@ -150,6 +162,7 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "a slave is served twice": (broken.key_given_again, steady, "2 times"),
     "the master is answered before the keys are stored": (broken.answered_unstored, cut_off, "never got"),
     "the keys are acknowledged in memory": (broken.stored_in_memory, death_of(2, "after", fetching=False), "never got"),
+    "a node that was rolled back stores nothing any more": (broken.nothing_stored_any_more, distrusting, "never got"),
     "a key stands in the audit": (broken.key_in_audit, steady, "stands in a message or a log"),
     "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
     "more requests wait than allowed": (broken.limits_lifted, too_much, "waiting requests"),

@@ -161,7 +161,6 @@ def rolled_back(number: int, back: int, *, silent: bool) -> Stage:
         silent: whether the node was cut off while it made them, so that no other has seen them.
     """
     stage = Stage(chain(3), [(0, 1, 2), (2, 1, 0)], depth=8192, seed=back)
-    stage.faults.rolled_back = f"n{number}"
     stage.faults.note("rollback", 60.0, anywhere)
     stage.run(2.5)
     for source, destination in ((0, 2), (2, 0)):
