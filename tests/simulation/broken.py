@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
+import structlog
+
 from quiver.domain import check, key_ids, limits
 from quiver.domain.delivery import Delivery
 from quiver.domain.intervals import Intervals
@@ -159,6 +161,30 @@ def key_in_audit() -> Iterator[None]:
         store(self, batch, key)
 
     with mock.patch.object(Vault, "_store", new=telling):
+        yield
+
+
+def _logged(word: Callable[[bytes], object]) -> AbstractContextManager[object]:
+    store = Vault._store
+
+    def telling(self: Vault, batch: Batch, key: Secret) -> None:
+        structlog.get_logger().info("stored", key=word(key.reveal()))
+        store(self, batch, key)
+
+    return mock.patch.object(Vault, "_store", new=telling)
+
+
+@contextmanager
+def key_in_log() -> Iterator[None]:
+    """Rule 4: the bytes of a key stand in a log line."""
+    with _logged(lambda key: key):
+        yield
+
+
+@contextmanager
+def key_in_words() -> Iterator[None]:
+    """Rule 4: the bytes of a key stand among the words of a log line."""
+    with _logged(lambda key: f"{[key]} is here"):
         yield
 
 

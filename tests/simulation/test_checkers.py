@@ -6,6 +6,7 @@ from unittest import mock
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from quiver.domain import limits
 from quiver.domain.messages import Announcement, Item
@@ -164,6 +165,8 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "the keys are acknowledged in memory": (broken.stored_in_memory, death_of(2, "after", fetching=False), "never got"),
     "a node that was rolled back stores nothing any more": (broken.nothing_stored_any_more, distrusting, "never got"),
     "a key stands in the audit": (broken.key_in_audit, steady, "stands in a message or a log"),
+    "a key stands in a log": (broken.key_in_log, steady, "stands in a message or a log"),
+    "a key stands among words in a log": (broken.key_in_words, steady, "stands in a message or a log"),
     "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
     "more requests wait than allowed": (broken.limits_lifted, too_much, "waiting requests"),
     "accepted bytes are not remembered": (broken.accepted_forgotten, announced_twice, "not the XOR"),
@@ -174,10 +177,12 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
 
 
 def played(act: Callable[[Stage], None], breaking: Breaking) -> list[str]:
-    stage = Stage(chain(3), [(0, 1, 2)], depth=8192)
-    with breaking():
-        act(stage)
-    return stage.end()
+    with capture_logs() as logs:
+        stage = Stage(chain(3), [(0, 1, 2)], depth=8192)
+        stage.scenery.logs = logs
+        with breaking():
+            act(stage)
+        return stage.end()
 
 
 @pytest.mark.parametrize("name", CASES)
