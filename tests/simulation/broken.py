@@ -93,6 +93,21 @@ def key_given_again() -> Iterator[None]:
 
 
 @contextmanager
+def first_takes_all() -> Iterator[None]:
+    """Section 3, Deliver: what one slave has taken is gone for the others."""
+    take = Vault._take
+
+    def greedy(self: Vault, batch: Batch, caller: str, index: int) -> Secret:
+        key = take(self, batch, caller, index)
+        for slave in batch.slaves:
+            batch.taken[slave] = f"{batch.taken_by(slave) | 1 << index:x}"
+        return key
+
+    with mock.patch.object(Vault, "_take", new=greedy):
+        yield
+
+
+@contextmanager
 def answered_unstored() -> Iterator[None]:
     """Rule 3: the master is answered when the container leaves."""
     send = Delivery._send

@@ -67,13 +67,13 @@ def answered_keys_are_fetched_once(load: Load, scenery: Scenery) -> list[str]:
         site = scenery.sites[asked.far]
         burned_at = max(site.rolled_back_at, *site.burns, float("-inf"))
         for key_id in asked.keys:
-            name = (key_id, asked.slave)
-            stored_at = site.stored.get(key_ids.parse(key_id)[0], float("inf"))
-            if not got[name] and name not in lost and stored_at > burned_at:
-                errors = [str(a.error) for a in load.fetched if (a.key_id, a.slave) == name]
-                found.append(
-                    f"{asked.slave} never got {key_id} of {asked.time:.3f}, answered {asked.done_at:.3f}: {errors}"
-                )
+            if site.stored.get(key_ids.parse(key_id)[0], float("inf")) <= burned_at:
+                continue
+            for name in [(key_id, slave) for slave in asked.slaves]:
+                if not got[name] and name not in lost:
+                    errors = [str(a.error) for a in load.fetched if (a.key_id, a.slave) == name]
+                    when = f"{asked.time:.3f}, answered {asked.done_at:.3f}"
+                    found.append(f"{name[1]} never got {key_id} of {when}: {errors}")
     return found
 
 

@@ -30,6 +30,17 @@ def steady(stage: Stage) -> None:
         stage.load.fetch_rest()
 
 
+def shared(stage: Stage) -> None:
+    """Keys for two slaves of one node, who fetch them one after the other."""
+    stage.run(2.0)
+    for _ in range(5):
+        stage.load.ask("sae-n0-0", "sae-n2-0", 2, others=("sae-n2-2",))
+        stage.run(1.0)
+        for slave in ("sae-n2-0", "sae-n2-2"):
+            stage.load.fetch_rest(slave)
+            stage.run(0.1)
+
+
 def hostile(stage: Stage) -> None:
     """The relay turns bits where the key will be."""
     stage.scenery.transport.liars.add("n1")
@@ -161,6 +172,7 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "a path that is not whole takes pad": (broken.no_credit, half, "which is not whole"),
     "a batch id comes again": (broken.few_batch_ids, steady, "has 2 values"),
     "a slave is served twice": (broken.key_given_again, steady, "2 times"),
+    "the first slave takes the keys of all": (broken.first_takes_all, shared, "never got"),
     "the master is answered before the keys are stored": (broken.answered_unstored, cut_off, "never got"),
     "the keys are acknowledged in memory": (broken.stored_in_memory, death_of(2, "after", fetching=False), "never got"),
     "a node that was rolled back stores nothing any more": (broken.nothing_stored_any_more, distrusting, "never got"),

@@ -147,8 +147,8 @@ def test_all_tables_stay_below_their_limits_over_an_hour_and_unclaimed_keys_expi
         assert all(len(pads.segments) < 40 for pads in node.context.pads.values())
         assert sum(relay.open for relay in node.paths.relays.values()) == 0
     stage.run(limits.UNFETCHED_LIFE - (stage.world.now() - kept.done_at) - 2.0)
-    stage.load.fetch(kept.master, kept.slave, [first])
+    stage.load.fetch(kept.master, kept.slaves[0], [first])
     stage.run(5.0)
-    stage.load.fetch(kept.master, kept.slave, [second])
+    stage.load.fetch(kept.master, kept.slaves[0], [second])
     stage.run(1.0)
     assert [attempt.key is not None for attempt in stage.load.fetched[-2:]] == [True, False]
