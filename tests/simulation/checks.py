@@ -3,10 +3,8 @@
 import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
-from typing import Final
 
-from quiver.domain import key_ids, limits, records
+from quiver.domain import key_ids, records
 from quiver.domain.destination import RANGE
 from quiver.domain.messages import Announcement, Ciphertext, Container, Credit
 from quiver.domain.records import (
@@ -141,34 +139,6 @@ def half_paths_spend_nothing(scenery: Scenery) -> list[str]:
         if isinstance(item, Announcement) and item.key in halves
     }
     return [f"{sender} took pad for {key}, which is not whole" for sender, key in sorted(spent)]
-
-
-LIMITS: Final = SimpleNamespace(**vars(limits))  # as they are written, whatever a test makes of them
-
-
-def tables_are_bounded(scenery: Scenery) -> list[str]:
-    found = []
-    for name, site in scenery.sites.items():
-        if not site.up:
-            continue
-        node = site.node
-        sizes = {
-            "waiting requests": (len(node.delivery.requests), LIMITS.WAITING_REQUESTS),
-            "containers": (node.delivery.open, LIMITS.CONTAINERS_OPEN * len(scenery.names)),
-            "batches": (len(node.vault.batches), LIMITS.UNFETCHED_BATCHES),
-            "outbox": (len(node.outbox), 4096),
-        }
-        for peer, pads in node.context.pads.items():
-            sizes[f"segments with {peer}"] = (len(pads.segments), LIMITS.SEGMENTS_PER_LINK)
-        for key, source in node.paths.sources.items():
-            sizes[f"sequences of {key}"] = (source.open, LIMITS.WINDOW)
-            sizes[f"blocks of {key}"] = (len(source.blocks), LIMITS.DEPTH_MAX // LIMITS.BLOCK_MIN)
-        for key, relay in node.paths.relays.items():
-            sizes[f"relayed of {key}"] = (len(relay.sequences), LIMITS.WINDOW)
-        for key, destination in node.paths.destinations.items():
-            sizes[f"parts of {key}"] = (len(destination.parts), LIMITS.WINDOW)
-        found += [f"{name}: {what}: {size} of {most}" for what, (size, most) in sizes.items() if size > most]
-    return found
 
 
 def pad_is_accounted_for(scenery: Scenery) -> list[str]:

@@ -14,6 +14,7 @@ from . import checks
 from .faults import WAIT, Faults
 from .load import Asked, Load
 from .scenery import Scenery
+from .tables import tables_are_bounded
 from .world import World
 
 SIZES = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 8, 12)  # nodes
@@ -89,7 +90,7 @@ def _run(
         prepare(scenery, faults)
     violations = bring_up(scenery, faults)
     loaded = put_under_load(scenery, load, faults)
-    violations += checks.tables_are_bounded(scenery)
+    violations += tables_are_bounded(scenery)
     come_to_rest(scenery)
     tries = try_all_paths(scenery, load)
     load.fetch_everything()
@@ -187,6 +188,6 @@ def judge(scenery: Scenery, load: Load, faults: Faults) -> list[str]:
         *checks.no_key_leaves(scenery, load),
         *checks.credit_is_kept(scenery),
         *checks.half_paths_spend_nothing(scenery),
-        *checks.tables_are_bounded(scenery),
+        *tables_are_bounded(scenery),
         *checks.pad_is_accounted_for(scenery),
     ]

@@ -13,7 +13,7 @@ from quiver.domain.messages import Announcement, Item
 from quiver.domain.records import Piece
 from quiver.domain.source import Source
 
-from . import broken
+from . import broken, broken_priming, promises
 from .faults import FIRST_KEY, shifts
 from .run import run_seed
 from .stage import Stage, chain
@@ -181,6 +181,7 @@ CASES: dict[str, tuple[Breaking, Callable[[Stage], None], str]] = {
     "a key stands among words in a log": (broken.key_in_words, steady, "stands in a message or a log"),
     "a key stands in a message": (broken.key_in_message, steady, "stands in a message or a log"),
     "more requests wait than allowed": (broken.limits_lifted, too_much, "waiting requests"),
+    "something of nodes is kept that are none": (broken_priming.strangers_kept, steady, "which is no node"),
     "accepted bytes are not remembered": (broken.accepted_forgotten, announced_twice, "not the XOR"),
     "burning is not counted": (broken.burning_uncounted, death_of(1, "after"), "unaccounted for"),
     "a ready block is not durable": (broken.ready_in_memory, death_of(0, "after"), "unaccounted for"),
@@ -206,6 +207,31 @@ def test_a_broken_rule_is_seen(name: str) -> None:
 @pytest.mark.parametrize("act", dict.fromkeys(act for _, act, _ in CASES.values()))
 def test_the_same_run_with_all_rules_kept_is_clean(act: Callable[[Stage], None]) -> None:
     assert played(act, nullcontext) == []
+
+
+PROMISES: dict[str, tuple[Breaking, Callable[[], list[str]], str]] = {
+    "no segment is given away": (broken_priming.no_gifts, promises.one_way_demand, "of the collected pad"),
+    "ranges are taken over a dry link": (broken.no_credit, lambda: promises.dry_link(0), "burned"),
+    "a relay waits for the next node": (
+        broken_priming.relay_waits,
+        lambda: promises.opposite_load("ring of 12", 2),
+        "requests",
+    ),
+    "a new version voids what is open": (broken_priming.no_grace, lambda: promises.path_change(0), "burned"),
+    "blocks end with their version": (
+        broken_priming.blocks_end_with_versions,
+        lambda: promises.path_change(16_384),
+        "burned",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_a_promise_that_is_not_kept_is_seen(name: str) -> None:
+    """`test_promises` shows that the same plays find nothing when the rules are kept."""
+    breaking, play, words = PROMISES[name]
+    with breaking():
+        assert any(words in violation for violation in play())
 
 
 def test_a_network_that_serves_nobody_under_load_is_seen() -> None:
