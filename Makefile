@@ -39,8 +39,8 @@ demo-encrypt: $(VENV)/.run  ## traffic of two sites under relayed keys (WireGuar
 demo-encrypt-long: $(VENV)/.run  ## the same for 25 minutes: at least 10 changes of keys, no connection lost
 	@$(BIN)/quiver demo-encrypt --rollovers 12
 
-test: $(VENV)/.dev lint types  ## all tests that need neither root nor Debian packages (at most 10 minutes)
-	@$(PYTEST) -m "not system" -n 2
+test: $(VENV)/.dev lint types  ## tests that need neither root nor Debian packages (at most 10 minutes)
+	@$(PYTEST) -m "not system and not processes" -n 2 --dist loadgroup
 
 sim-long: $(VENV)/.dev  ## 20,000 seeds of the simulation in one run
 	@$(BIN)/python -m tests.simulation.long_run --seeds 20000
@@ -54,8 +54,8 @@ scale: $(VENV)/.run  ## 145 emulated nodes under one controller: times of rerout
 system-packages:  ## install what test-system needs (root, Debian)
 	@scripts/system-packages.sh
 
-test-system: $(VENV)/.dev  ## tests with foreign programs, namespaces and kills
-	@$(PYTEST) -m system
+test-system: $(VENV)/.dev  ## what `test` leaves out: foreign programs, namespaces, and long runs of real processes
+	@$(PYTEST) -m "system or processes"
 
 lint: $(VENV)/.dev  ## style and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache >/dev/null \

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.run import run
 from tests.scenarios.processes import temporary_directory
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.processes
 
 STEPS = 40
 

@@ -11,7 +11,7 @@ from quiver.client.operator import OperatorClient
 from quiver.domain.errors import RemoteError
 from tests.controller.real_network import HOST, RealNetwork, real_network
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.processes
 
 PATIENCE = 240.0  # seconds until a test that waits for good is ended; nothing is measured by it
 PAUSE = 0.1  # seconds between two looks

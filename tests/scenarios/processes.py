@@ -1,6 +1,5 @@
 """What scenarios know of processes and of keys in files."""
 
-import base64
 import os
 import shutil
 import signal
@@ -10,6 +9,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.key_forms import forms_of
 
 QUIVER = str(Path(sys.executable).with_name("quiver"))
 
@@ -51,19 +52,6 @@ def alive(number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def forms_of(key: bytes) -> list[bytes]:
-    """How a key may stand in a text: hexadecimal digits, base64 with and without padding, its repr."""
-    plain, url = base64.b64encode(key), base64.urlsafe_b64encode(key)
-    return [
-        key,
-        key.hex().encode(),
-        key.hex().upper().encode(),
-        plain.rstrip(b"="),
-        url.rstrip(b"="),
-        repr(key).encode(),
-    ]
 
 
 def leaks(keys: Iterable[bytes], texts: dict[str, bytes]) -> list[str]:

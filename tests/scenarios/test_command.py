@@ -5,8 +5,6 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-
 QUIVER = Path(sys.executable).with_name("quiver")
 
 
@@ -15,7 +13,6 @@ def shown(*arguments: str) -> str:
     return " ".join(run.stdout.split())
 
 
-@pytest.mark.system
 def test_the_command_explains_itself():
     assert "Key management for quantum" in shown("--help")
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.scenarios.processes import QUIVER, alive, group, leaks, temporary_directory, texts_below
 
+pytestmark = pytest.mark.xdist_group("demo")  # one demo, whose tests share it
+
 TAPPED = str(Path(__file__).with_name("tapped_quiver.py"))
 
 

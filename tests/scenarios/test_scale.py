@@ -15,7 +15,7 @@ from quiver.demo.observer import Observer
 from quiver.simulate.networks import network_named
 from tests.chaos import checks
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.processes
 
 NETWORK = "backbone-145+12"
 DEMANDS = 30

@@ -12,7 +12,7 @@ import pytest
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 
-@pytest.mark.system
+@pytest.mark.processes
 def test_the_tutorial_gives_the_same_key_at_both_ends(tmp_path):
     blocks = re.findall(r"```bash\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
     script = tmp_path / "tutorial.sh"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
+import structlog
+
 from quiver.domain import check, key_ids, limits
 from quiver.domain.delivery import Delivery
 from quiver.domain.intervals import Intervals
@@ -17,6 +19,7 @@ from quiver.domain.source import Source
 from quiver.domain.standing import Standing
 from quiver.domain.vault import Vault
 
+from . import run
 from .site import Site
 
 
@@ -90,6 +93,21 @@ def key_given_again() -> Iterator[None]:
 
 
 @contextmanager
+def first_takes_all() -> Iterator[None]:
+    """Section 3, Deliver: what one slave has taken is gone for the others."""
+    take = Vault._take
+
+    def greedy(self: Vault, batch: Batch, caller: str, index: int) -> Secret:
+        key = take(self, batch, caller, index)
+        for slave in batch.slaves:
+            batch.taken[slave] = f"{batch.taken_by(slave) | 1 << index:x}"
+        return key
+
+    with mock.patch.object(Vault, "_take", new=greedy):
+        yield
+
+
+@contextmanager
 def answered_unstored() -> Iterator[None]:
     """Rule 3: the master is answered when the container leaves."""
     send = Delivery._send
@@ -130,6 +148,25 @@ def ready_in_memory() -> Iterator[None]:
 
 
 @contextmanager
+def nothing_stored_any_more() -> Iterator[None]:
+    """Rule 5: a node that has burned everything once acknowledges keys which it throws away."""
+    burn_all, store = Vault.burn_all, Vault._store
+    burned: set[Vault] = set()
+
+    def burning(self: Vault) -> None:
+        burned.add(self)
+        burn_all(self)
+
+    def forgetful(self: Vault, batch: Batch, key: Secret) -> None:
+        store(self, batch, key)
+        if self in burned:
+            self._drop(batch)
+
+    with mock.patch.multiple(Vault, burn_all=burning, _store=forgetful):
+        yield
+
+
+@contextmanager
 def key_in_audit() -> Iterator[None]:
     """Rule 4: a key stands in a log line."""
     store = Vault._store
@@ -139,6 +176,30 @@ def key_in_audit() -> Iterator[None]:
         store(self, batch, key)
 
     with mock.patch.object(Vault, "_store", new=telling):
+        yield
+
+
+def _logged(word: Callable[[bytes], object]) -> AbstractContextManager[object]:
+    store = Vault._store
+
+    def telling(self: Vault, batch: Batch, key: Secret) -> None:
+        structlog.get_logger().info("stored", key=word(key.reveal()))
+        store(self, batch, key)
+
+    return mock.patch.object(Vault, "_store", new=telling)
+
+
+@contextmanager
+def key_in_log() -> Iterator[None]:
+    """Rule 4: the bytes of a key stand in a log line."""
+    with _logged(lambda key: key):
+        yield
+
+
+@contextmanager
+def key_in_words() -> Iterator[None]:
+    """Rule 4: the bytes of a key stand among the words of a log line."""
+    with _logged(lambda key: f"{[key]} is here"):
         yield
 
 
@@ -195,8 +256,24 @@ def burning_uncounted() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_priming() -> Iterator[None]:
+    """Nobody is served as long as anybody asks: no sequence begins before the load is over."""
+
+    def idle(phase: Callable) -> Callable:
+        def passed(*given):
+            with mock.patch.object(Source, "prime", return_value=0):
+                return phase(*given)
+
+        return passed
+
+    with mock.patch.multiple(run, bring_up=idle(run.bring_up), put_under_load=idle(run.put_under_load)):
+        yield
+
+
 RULES: dict[str, Callable] = {
     "send-early": send_early,
     "tag-over-ciphertext": tag_over_ciphertext,
     "no-credit": no_credit,
+    "no-priming": no_priming,
 }

@@ -1,9 +1,12 @@
-"""Disks: one in memory that can go back to any commit, and the real SQLite with copies of its file."""
+"""Disks: one in memory and the real SQLite, which can both go back to any commit."""
 
 import shutil
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from quiver.domain.errors import StorageError
+from quiver.domain.journal import AuditLine, Write
 from quiver.domain.secret import Secret
 from quiver.store.sqlite import SqliteDatabase
 
@@ -66,12 +69,16 @@ class MemoryDisk:
 
 
 class SqliteDisk:
-    """The real key database. A crash is a copy of its files taken at that moment: what the next process finds."""
+    """The real key database. A crash is a copy of its files taken at that moment: what the next process finds.
+
+    Its earlier states are made anew from the commits that led to them, by the same code as they were made first.
+    """
 
     def __init__(self, directory: Path):
         directory.mkdir(mode=0o700)
         self._home, self._life = directory, 0
         self.broken = False
+        self._commits: list[tuple[list[Write], list[AuditLine]]] = []
         self._open()
 
     def _open(self):
@@ -91,7 +98,20 @@ class SqliteDisk:
     def commit(self, writes, audit):
         if self.broken:
             raise StorageError("no space left")
-        return self._database.commit(writes, audit)
+        # The node wipes what it has handed over as soon as it does not need it any more.
+        kept = [replace(write, secret=Secret(write.secret.reveal())) if write.secret else write for write in writes]
+        number = self._database.commit(writes, audit)
+        self._commits.append((kept, list(audit)))
+        return number
+
+    def roll_back(self, number):
+        """The files of an earlier commit stand where the present ones were."""
+        self._database.close()
+        shutil.rmtree(self._home / f"{self._life}")
+        self._open()
+        del self._commits[number:]
+        for writes, audit in self._commits:
+            self._database.commit(writes, audit)
 
     def reopen(self):
         old = self._home / f"{self._life}"

@@ -63,7 +63,7 @@ class Faults:
     world: World
     scenery: Scenery
     troubles: list[Trouble] = field(default_factory=list)
-    rolled_back: str = ""
+    _rolled_back: bool = False
     _rerouting: bool = False
 
     def __post_init__(self) -> None:
@@ -84,6 +84,11 @@ class Faults:
             trouble.start - WAIT <= asked.time <= trouble.stop and any(trouble.hurts(route) for route in routes)
             for trouble in self.troubles
         )
+
+    def hurt(self, route: Route) -> bool:
+        """Whether a fault explains that a path over these nodes is not up now."""
+        now = self.world.now()
+        return any(trouble.start <= now <= trouble.stop and trouble.hurts(route) for trouble in self.troubles)
 
     def note(self, what: str, seconds: float, hurts: Callable[[Route], bool], aftermath: float = AFTERMATH) -> None:
         """A fault begins now."""
@@ -145,21 +150,24 @@ class Faults:
         self.world.after(seconds, heal)
 
     def roll_back(self, site: Site, seconds: float) -> None:
-        """Kill a node and start it from an earlier commit; once in a run."""
-        if self.rolled_back or not hasattr(site.disk, "roll_back"):
+        """Kill a node and start it from any earlier commit; once in a run."""
+        if self._rolled_back or not site.up or site.crash_at is not None:
             return
-        self.rolled_back = site.name
-        self.crash(site, seconds, back=self.world.random.choice((1, 2, 5, 20, 100, 10_000)))
+        self._rolled_back = True
+        self.crash(site, seconds, back=True)
 
-    def crash(self, site: Site, seconds: float, back: int = 0) -> None:
-        """Kill a node at some point of one of its next turns and start it again."""
+    def crash(self, site: Site, seconds: float, *, back: bool = False) -> None:
+        """Kill a node at some point of one of its next turns and start it again, from an earlier commit if so."""
         if not site.up or site.crash_at is not None:
             return
         skip = [self.world.random.choice((0, 0, 1, 3))]
         where = self.world.random.choice(("before", "before", "after", 1, 2, 3, 5))
         # After a rollback all its pad is burned: its links have to make new pad first.
         aftermath = 3 * AFTERMATH if back else AFTERMATH
-        self.note(f"{site.name} killed at {where}, {back} commits back", seconds, passing(site.name), aftermath)
+        # The last commits, which others may not have seen yet, come as often as the many before them.
+        depth = self.world.random.random()
+        what = f"rolled back at {where} by {depth:.3f}" if back else f"killed at {where}"
+        self.note(f"{site.name} {what}", seconds, passing(site.name), aftermath)
         life = site.life
 
         def crash_at(transaction: Transaction | None) -> Where:
@@ -178,7 +186,8 @@ class Faults:
             if site.life == life:
                 site.crash()
             if not site.up:
-                site.restart(max(0, site.disk.number - back) if back else None)
+                number = site.disk.number
+                site.restart(number - min(number, int((number + 1) ** depth)) if back else None)
 
         self.world.after(seconds, revive)
 

@@ -1,5 +1,6 @@
 """SAEs: masters that ask, slaves that fetch, and a book of who got what."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from quiver.domain.errors import QuiverError, UnavailableError
@@ -7,14 +8,16 @@ from quiver.domain.errors import QuiverError, UnavailableError
 from .scenery import Scenery
 from .world import World
 
+SHARED = 0.3  # of the requests: their keys are for two slaves of one node
+
 
 @dataclass
 class Asked:
-    """One request of a master and what became of it."""
+    """One request of a master and what became of it. Each of the slaves gets the keys, by itself."""
 
     time: float
     master: str
-    slave: str
+    slaves: tuple[str, ...]
     home: str
     far: str
     count: int
@@ -45,11 +48,13 @@ class Load:
         self.asked: list[Asked] = []
         self.fetched: list[Fetched] = []
 
-    def ask(self, master: str, slave: str, count: int = 1, size: int = 256) -> Asked:
+    def ask(self, master: str, slave: str, count: int = 1, size: int = 256, *, others: tuple[str, ...] = ()) -> Asked:
+        """A master asks for keys for a slave, and for others of the same node."""
         homes = self.scenery.directory().homes
         home = homes[master]
         site = self.scenery.sites[home]
-        asked = Asked(self.world.now(), master, slave, home, homes[slave], count, size)
+        slaves = (slave, *others)
+        asked = Asked(self.world.now(), master, slaves, home, homes[slave], count, size)
         self.asked.append(asked)
 
         def on_reply(reply) -> None:
@@ -58,7 +63,7 @@ class Load:
             for delivered in reply.keys or ():
                 asked.keys[delivered.key_id] = delivered.key.reveal()
 
-        if not site.request(lambda driver, replied: driver.ask(master, (slave,), count, size, replied), on_reply):
+        if not site.request(lambda driver, replied: driver.ask(master, slaves, count, size, replied), on_reply):
             asked.lost = True
             return asked
         self.world.after(9.0, lambda: self._mark_lost(asked))
@@ -97,29 +102,33 @@ class Load:
             master, slave = random.choice(pairs)
             number = random.choice((1, 1, 1, 3, 10))
             size = random.choice((128, 256, 256, 512, 2048))
+            others = (f"{slave[:-1]}2",) if random.random() < SHARED else ()
             self.world.after(
-                random.uniform(0, seconds), lambda m=master, s=slave, n=number, z=size: self.ask(m, s, n, z)
+                random.uniform(0, seconds),
+                lambda m=master, s=slave, n=number, z=size, o=others: self.ask(m, s, n, z, others=o),
             )
         for _ in range(count):
             self.world.after(random.uniform(1, seconds + 1), lambda: self._fetch_some(fetch))
 
     def _fetch_some(self, chance: float) -> None:
         tried = self._tried()
-        for asked in self.asked:
-            fresh = [key_id for key_id in asked.keys if (key_id, asked.slave) not in tried]
+        for asked, slave in self._owed():
+            fresh = [key_id for key_id in asked.keys if (key_id, slave) not in tried]
             if fresh and self.world.chance(chance):
-                self.fetch(asked.master, asked.slave, fresh)
+                self.fetch(asked.master, slave, fresh)
                 return
+
+    def _owed(self) -> Iterator[tuple[Asked, str]]:
+        """Each request with each of its slaves."""
+        return ((asked, slave) for asked in self.asked for slave in asked.slaves)
 
     def fetch_rest(self, slave: str = "") -> None:
         """Every key that nobody has tried to fetch yet; of one slave only, where it is named."""
         tried = self._tried()
-        for asked in self.asked:
-            if slave and asked.slave != slave:
-                continue
-            fresh = [key_id for key_id in asked.keys if (key_id, asked.slave) not in tried]
-            if fresh:
-                self.fetch(asked.master, asked.slave, fresh)
+        for asked, owed in self._owed():
+            fresh = [key_id for key_id in asked.keys if (key_id, owed) not in tried]
+            if fresh and slave in ("", owed):
+                self.fetch(asked.master, owed, fresh)
 
     def fetch_all_again(self) -> None:
         """Every key that was fetched, once more: nobody may get it."""

@@ -7,7 +7,7 @@ import sys
 import time
 
 from .broken import RULES
-from .run import Outcome, run_seed
+from .run import SERVED, Outcome, run_seed
 
 SHOWN = 10  # outcomes with violations that are printed in full
 EVERY = 10.0  # seconds between two lines of progress
@@ -49,13 +49,18 @@ class Tally:
             rate = self.done / (now - self._start)
             print(f"{self.done} of {self.seeds} seeds, {rate:.1f} a second, {len(self.bad)} bad", file=sys.stderr)
 
+    @property
+    def idle(self) -> bool:
+        """Whether too few requests were served under load: a network that serves nobody breaks no other rule."""
+        return self.loaded_served < SERVED * self.loaded
+
     def summary(self) -> str:
         failed = self.asked - self.served
         seconds = time.monotonic() - self._start
         return (
             f"{self.done} seeds in {seconds:.0f} s: {sum(len(o.violations) for o in self.bad)} violations"
             f" in {len(self.bad)} seeds; {self.asked} requests, {self.served} served,"
-            f" {self.explained} of {failed} failures explained by a fault; while faults were about"
+            f" {self.explained} of {failed} failures explained by a fault; under load"
             f" {self.loaded_served} of {self.loaded} requests served"
         )
 
@@ -81,7 +86,9 @@ def main() -> int:
         first = f"first at seed {tally.bad[0].seed}" if tally.bad else "never"
         print(f"broken on purpose: {options.broken}; caught {first}")
         return 0 if tally.bad else 1
-    return 1 if tally.bad else 0
+    if tally.idle:
+        print(f"fewer than {SERVED:.0%} of the requests under load were served")
+    return 1 if tally.bad or tally.idle else 0
 
 
 if __name__ == "__main__":

@@ -129,10 +129,11 @@ class Scenery:
         )
 
     def directory(self) -> Directory:
-        homes = {f"sae-{name}-{k}": name for name in self.names for k in (0, 1)}
+        homes = {f"sae-{name}-{k}": name for name in self.names for k in (0, 1, 2)}
         pairs = {frozenset((f"sae-{e.source}-0", f"sae-{e.destination}-0")) for e in self.paths}
         pairs |= {frozenset((f"sae-{e.source}-1", f"sae-{e.destination}-1")) for e in self.paths}
-        pairs |= {frozenset((f"sae-{name}-0", f"sae-{name}-1")) for name in self.names}
+        pairs |= {frozenset((f"sae-{e.source}-{k}", f"sae-{e.destination}-2")) for e in self.paths for k in (0, 1)}
+        pairs |= {frozenset((f"sae-{name}-0", f"sae-{name}-{k}")) for name in self.names for k in (1, 2)}
         return Directory(homes=homes, pairs=frozenset(pairs))
 
     def reroute(self, old: PathEntry, nodes: tuple[str, ...] | None = None) -> PathEntry | None:

@@ -13,6 +13,7 @@ from quiver.domain.messages import Outcome
 from quiver.domain.network import Network
 from quiver.domain.node import Node
 from quiver.domain.outbox import Message
+from quiver.domain.records import Batch, Own
 from quiver.domain.reply import Reply
 
 from .world import World
@@ -39,6 +40,9 @@ class Site:
         self.alarms: list[Alarm] = []
         self.events: list[tuple[float, Event]] = []  # of all its lives
         self.distrusted_at = float("inf")  # when it learnt first that its storage was rolled back
+        self.rolled_back_at = float("-inf")  # when it was
+        self.burns: list[float] = []  # when it took a new incarnation: with that commit all older keys are burned
+        self.stored: dict[str, float] = {}  # batch id → when its keys became durable
         self.commits = 0  # of all its lives
         self.refused = 0  # requests that a failed commit refused
         self.crash_at: Callable[[Transaction | None], Where] | None = None  # asked in each turn
@@ -76,6 +80,7 @@ class Site:
         """A new process opens the disk, rolled back to an earlier commit where one is given."""
         if number is not None:
             self.disk.roll_back(number)
+            self.rolled_back_at = self.world.now()
         self.disk.reopen()
         self.start()
 
@@ -216,4 +221,14 @@ class Site:
             self.world.after(REVIVAL, lambda: self.up or self.restart())
             return False
         self.commits += 1
+        self._note(transaction)
         return True
+
+    def _note(self, transaction: Transaction) -> None:
+        """What the checks have to know of a commit, whether the process lives long enough to tell of it or not."""
+        now = self.world.now()
+        for write in transaction.writes:
+            if write.kind == Batch.kind and write.secret is not None:
+                self.stored[write.id] = now
+            elif write.kind == Own.kind:
+                self.burns.append(now)

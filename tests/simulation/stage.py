@@ -11,6 +11,7 @@ from .load import Load
 from .run import come_to_rest, judge
 from .scenery import Scenery
 from .site import Site
+from .tables import tables_are_bounded
 from .world import World
 
 Edges = Sequence[tuple[int, int]]
@@ -57,11 +58,11 @@ class Stage:
 
     def end(self) -> list[str]:
         """Let everything come to rest, fetch all keys, and check."""
-        under_load = checks.tables_are_bounded(self.scenery)
+        under_load = tables_are_bounded(self.scenery)
         come_to_rest(self.scenery)
         self.load.fetch_everything()
         violations = judge(self.scenery, self.load, self.faults)
-        violations += checks.half_is_served(self.load, self.faults.explain)
+        violations += checks.half_is_served(self.load.asked, self.faults.explain)
         self.scenery.close()
         return under_load + violations
 

@@ -11,6 +11,7 @@ from quiver.domain.messages import Announcement, Ciphertext, Container, Item
 from quiver.domain.secret import Secret
 
 from .faults import FIRST_KEY, WHOLE, shifts
+from .promises import SQUARE
 from .stage import Stage, chain
 
 Tamper = Callable[[str, str, tuple[Item, ...]], tuple[Item, ...]]
@@ -87,23 +88,6 @@ def test_a_hostile_relay_costs_the_wrong_keys_and_no_others() -> None:
     assert stage.end() == []
 
 
-SQUARE = [(0, 1), (0, 2), (1, 3), (2, 3)]
-
-
-@pytest.mark.parametrize("depth", [0, 16_384])
-def test_a_path_change_with_open_sequences_loses_nothing_acknowledged(depth: int) -> None:
-    stage = Stage(SQUARE, [(0, 1, 3)], depth=depth, pool=1)
-    stage.run(4.0)
-    stage.ask(0, 3, every=0.02, seconds=8.0, size=1024)
-    stage.world.after(1.0, lambda: stage.faults.reroute(("n0", "n2", "n3")))
-    stage.world.after(4.5, lambda: stage.faults.reroute(("n0", "n1", "n3")))
-    stage.run(11.0)
-    versions = {path for _, _, item in stage.sent(Container) for path in msgspec.json.decode(item.header)["paths"]}
-    assert versions == {"v0/1/1", "v0/1/2", "v0/1/3"}
-    assert stage.share >= 0.99
-    assert stage.end() == []
-
-
 def test_ready_blocks_outlive_their_version() -> None:
     stage = Stage(SQUARE, [(0, 1, 3)], depth=16_384)
     stage.run(8.0)
@@ -161,7 +145,6 @@ def rolled_back(number: int, back: int, *, silent: bool) -> Stage:
         silent: whether the node was cut off while it made them, so that no other has seen them.
     """
     stage = Stage(chain(3), [(0, 1, 2), (2, 1, 0)], depth=8192, seed=back)
-    stage.faults.rolled_back = f"n{number}"
     stage.faults.note("rollback", 60.0, anywhere)
     stage.run(2.5)
     for source, destination in ((0, 2), (2, 0)):

@@ -5,73 +5,28 @@ import pytest
 from quiver.domain import limits
 from quiver.domain.messages import Announcement, Ciphertext, Container, Item, Ready
 
-from .stage import Edges, Stage, chain, ring
+from .promises import SHAPES, dry_link, one_way_demand, opposite_load, path_change
+from .stage import Stage, chain
 
 
 def test_one_way_demand_uses_at_least_95_percent_of_the_collected_pad() -> None:
-    stage = Stage(chain(2), [(0, 1)], rate=4_000, stock=20_000, level=32 * 1024)
-    stage.run(3.0)
-    stage.ask(0, 1, every=0.083, seconds=120.0, size=4096)  # more than both ends together collect
-    stage.run(122.0)
-    devices = stage.scenery.devices["l0-1"]
-    collected = sum(len(key) for key in devices.made.values()) - len(devices._stock) * devices.key_bytes
-    ranges = {item.sequence: item.length for _, _, item in stage.sent(Announcement)}
-    delivered = sum(asked.count * asked.size // 8 for asked in stage.load.asked if asked.keys)
-    assert collected > 400_000
-    assert sum(ranges.values()) >= 0.95 * collected
-    assert delivered >= 0.9 * collected  # the rest are tags and hash keys
-    assert stage.burned() == 0
-    assert stage.end() == []
+    assert one_way_demand() == []
 
 
 @pytest.mark.parametrize("depth", [0, 16_384])
 def test_a_dry_link_burns_no_pad_elsewhere(depth: int) -> None:
-    stage = Stage(chain(4), [(0, 1, 2, 3), (3, 2, 1, 0)], depth=depth)
-    middle = stage.scenery.devices["l1-2"]
-    middle._stock.clear()
-    middle.up = False
-    stage.faults.note("dry link", 40.0, lambda _route: True)
-    for source, destination in ((0, 3), (3, 0)):
-        stage.ask(source, destination, every=0.05, seconds=20.0)
-    stage.run(25.0)
-    assert stage.served == 0
-    assert stage.burned() == 0
-    assert not stage.sent(Announcement)
-    assert all(pads.allocated == 0 for i in range(4) for pads in stage.node(i).context.pads.values())
-    assert stage.node(0).context.pads["n1"].available > 50_000
-    middle.up = True
-    stage.run(2 * limits.REPEAT_MOST)
-    stage.ask(0, 3, every=0.1, seconds=2.0)
-    stage.run(5.0)
-    assert stage.served == 20
-    assert stage.end() == []
-
-
-SHAPES: dict[str, tuple[Edges, list[list[int]]]] = {
-    "chain of 12": (chain(12), [list(range(12)), list(range(11, -1, -1))]),
-    "chain of 4, all pairs": (
-        chain(4),
-        [list(range(a, b, 1 if b > a else -1)) for a, b in ((0, 4), (3, -1), (0, 3), (2, -1), (1, 4), (3, 0))],
-    ),
-    "ring of 12": (
-        ring(12),
-        [[(i + k) % 12 for k in range(5)] for i in range(0, 12, 2)]
-        + [[(i - k) % 12 for k in range(5)] for i in range(0, 12, 2)],
-    ),
-}
+    assert dry_link(depth) == []
 
 
 @pytest.mark.parametrize("pool", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_opposite_load_never_stalls_however_few_connections_there_are(shape: str, pool: int) -> None:
-    edges, routes = SHAPES[shape]
-    stage = Stage(edges, [r for r in routes if len(r) > 1], pool=pool)
-    stage.run(3.0)
-    for route in routes:
-        stage.ask(route[0], route[-1], every=0.2, seconds=4.0)
-    stage.run(6.5)
-    assert stage.share == 1.0
-    assert stage.end() == []
+    assert opposite_load(shape, pool) == []
+
+
+@pytest.mark.parametrize("depth", [0, 16_384])
+def test_a_path_change_with_open_sequences_loses_nothing_acknowledged(depth: int) -> None:
+    assert path_change(depth) == []
 
 
 @pytest.mark.parametrize("depth", [0, 8192])
@@ -147,8 +102,8 @@ def test_all_tables_stay_below_their_limits_over_an_hour_and_unclaimed_keys_expi
         assert all(len(pads.segments) < 40 for pads in node.context.pads.values())
         assert sum(relay.open for relay in node.paths.relays.values()) == 0
     stage.run(limits.UNFETCHED_LIFE - (stage.world.now() - kept.done_at) - 2.0)
-    stage.load.fetch(kept.master, kept.slave, [first])
+    stage.load.fetch(kept.master, kept.slaves[0], [first])
     stage.run(5.0)
-    stage.load.fetch(kept.master, kept.slave, [second])
+    stage.load.fetch(kept.master, kept.slaves[0], [second])
     stage.run(1.0)
     assert [attempt.key is not None for attempt in stage.load.fetched[-2:]] == [True, False]
