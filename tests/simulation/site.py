@@ -13,7 +13,7 @@ from quiver.domain.messages import Outcome
 from quiver.domain.network import Network
 from quiver.domain.node import Node
 from quiver.domain.outbox import Message
-from quiver.domain.records import Batch, Own
+from quiver.domain.records import Batch, Own, decode
 from quiver.domain.reply import Reply
 
 from .world import World
@@ -42,6 +42,7 @@ class Site:
         self.distrusted_at = float("inf")  # when it learnt first that its storage was rolled back
         self.rolled_back_at = float("-inf")  # when it was
         self.burns: list[float] = []  # when it took a new incarnation: with that commit all older keys are burned
+        self._incarnations: set[str] = set()  # of all its databases
         self.stored: dict[str, float] = {}  # batch id → when its keys became durable
         self.commits = 0  # of all its lives
         self.refused = 0  # requests that a failed commit refused
@@ -230,5 +231,9 @@ class Site:
         for write in transaction.writes:
             if write.kind == Batch.kind and write.secret is not None:
                 self.stored[write.id] = now
-            elif write.kind == Own.kind:
-                self.burns.append(now)
+            elif write.kind == Own.kind and write.body is not None:
+                own = decode(write.kind, write.body, None)
+                assert isinstance(own, Own)
+                if own.incarnation not in self._incarnations:  # it is written with another age, too
+                    self._incarnations.add(own.incarnation)
+                    self.burns.append(now)
