@@ -27,6 +27,8 @@ NAMES = {
 }
 PATIENCE = 120
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:

@@ -17,6 +17,8 @@ from quiver.client import Credentials, KmeClient
 from tests.scenarios.processes import QUIVER, alive, group, temporary_directory
 from tests.scenarios.traffic import Traffic
 
+pytestmark = pytest.mark.processes  # two networks of processes at a time are too many for two cores
+
 PATIENCE = 240.0  # seconds until a pair has to be served again after a kill; nothing is measured by it
 
 
