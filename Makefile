@@ -40,7 +40,8 @@ demo-encrypt-long: $(VENV)/.run  ## the same for 25 minutes: at least 10 changes
 	@$(BIN)/quiver demo-encrypt --rollovers 12
 
 test: $(VENV)/.dev lint types  ## tests that need neither root nor Debian packages (at most 10 minutes)
-	@$(PYTEST) -m "not system and not processes" -n 2 --dist loadgroup
+	@$(PYTEST) -m alone
+	@$(PYTEST) -m "not system and not processes and not alone" -n 2 --dist loadgroup
 
 sim-long: $(VENV)/.dev  ## 20,000 seeds of the simulation in one run
 	@$(BIN)/python -m tests.simulation.long_run --seeds 20000
