@@ -18,7 +18,7 @@ __all__ = ["draw_plan"]
 
 _DEPTH: Final = 256 * limits.KIB  # bytes; of the main pair, for loads that are not larger
 _DEPTH_MOST: Final = 1024 * limits.KIB  # bytes; more would take the devices too long to make
-_DEPTH_SMALL: Final = 16 * limits.KIB  # bytes; of the pairs beside it
+_DEPTH_SMALL: Final = 8 * limits.KIB  # bytes; of the pairs beside it
 _LEVEL: Final = 96 * limits.KIB  # bytes per direction; the largest request and more
 _LEVEL_SLOW: Final = (
     16 * limits.KIB

@@ -210,6 +210,7 @@ MOVE_BURST: Final = 6  # moves of one path that may follow each other at once
 MOVE_PAUSE: Final = 5.0  # seconds after which it may move once more: bounds what a lying agent can make others burn
 MOVE_HOLD: Final = 30.0  # seconds after a move in which a path is not moved for being better elsewhere
 CREDIT_PATIENCE: Final = 3.0  # seconds that a new version may be without credit; its repeats come each second
+CREDIT_HOP_TIME: Final = 0.25  # seconds more for each hop of it: grants go from hop to hop, at busy nodes not at once
 DRY_PATIENCE: Final = 6.0  # seconds that a path in use may be without credit until another route is tried
 DRY_MOST: Final = 120.0  # seconds; what the two above double to where no route helps
 LAYING_TIME: Final = 10.0  # seconds until a new version that some node has not taken is given up

@@ -24,7 +24,7 @@ __all__ = ["DEPTH", "Cut", "demands_between", "reroutes", "spare"]
 
 DEPTH: Final = 2 * BLOCK_MIN  # bytes of a demand's buffer: it is filled anew after each reroute
 _STEADY: Final = (
-    300.0  # seconds until all demands have credit, with many sessions to make before; nothing is measured by it
+    120.0  # seconds until all demands have credit, with many sessions to make before; nothing is measured by it
 )
 _PATIENCE: Final = 30.0  # seconds for a reroute, and for a repaired link
 _REST: Final = 2 * PART_PAUSE  # seconds until the next cut: versions that paths have left are gone by then

@@ -12,6 +12,8 @@ from quiver.domain.sdn.versions import Version
 
 __all__ = ["Path", "Trouble"]
 
+_DOUBLINGS: Final = 8  # of a patience; DRY_MOST is reached before
+
 
 class Trouble(msgspec.Struct, frozen=True):
     """Why a path has to move: a word for operators, where it is, and when this controller heard of it."""
@@ -92,6 +94,10 @@ class Path:
         pause = min(limits.ORDER_PAUSE * 2 ** (self.failures - 1), limits.REPEAT_MOST) if self.failures > 1 else 0.0
         self.not_before = now + pause
         self.wake(self.not_before)
+
+    def patient(self, time: float) -> float:
+        """How long to wait for a new version: longer after each that did not come up, or a busy network never gets one up."""
+        return min(time * 2 ** min(max(self.failures - 1, 0), _DOUBLINGS), limits.DRY_MOST)
 
     def came_up(self, now: float) -> None:
         """A version of it has credit."""

@@ -143,7 +143,10 @@ class Steering:
         if standing and self._core.knowledge.credit_of(entry) > 0:
             self._switch(path, coming, now)
             return
-        end = coming.since + limits.CREDIT_PATIENCE if standing else coming.made_at + limits.LAYING_TIME
+        credit_by = coming.since + path.patient(
+            limits.CREDIT_PATIENCE + limits.CREDIT_HOP_TIME * (len(entry.nodes) - 1)
+        )
+        end = credit_by if standing else coming.made_at + path.patient(limits.LAYING_TIME)
         refused_by = self._provisioning.refused.get(entry.key)
         if refused_by is not None:
             path.barred[refused_by] = now + limits.DRY_MOST
@@ -234,7 +237,7 @@ class Steering:
         self._part(path, now, at_once=True)  # nodes keep two versions of a path
         path.coming = self._provisioning.lay(entry, now)
         self.routes.place(path.id, nodes, demand.rate)
-        path.wake(now + limits.LAYING_TIME)
+        path.wake(now + path.patient(limits.LAYING_TIME))
 
     def _hinders(self, path: Path, version: Version, demand: Demand, verdict: Verdict) -> bool:
         """Whether a version has to go before there is another: it meets another path, or carries nothing and is in the way."""
