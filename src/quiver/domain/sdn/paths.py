@@ -97,7 +97,7 @@ class Path:
 
     def patient(self, time: float) -> float:
         """How long to wait for a new version: longer after each that did not come up, or a busy network never gets one up."""
-        return min(time * 2 ** min(max(self.failures - 1, 0), _DOUBLINGS), limits.DRY_MOST)
+        return min(time * (1 << min(max(self.failures - 1, 0), _DOUBLINGS)), limits.DRY_MOST)
 
     def came_up(self, now: float) -> None:
         """A version of it has credit."""
