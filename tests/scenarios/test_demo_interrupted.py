@@ -15,9 +15,9 @@ pytestmark = pytest.mark.xdist_group("demo")  # one demo at a time
     [
         ("QKD devices", True),
         ("QKD devices", False),
-        ("pairs of SAEs have shared some keys", True),  # while keys flow
+        pytest.param("pairs of SAEs have shared some keys", True, marks=pytest.mark.processes),  # while keys flow
         ("was cut:", False),  # while a link is being repaired, or an agent dies
-        ("runs again", True),
+        pytest.param("runs again", True, marks=pytest.mark.processes),
     ],
     ids=["start-group", "start-demo alone", "load", "fault", "dark"],
 )
