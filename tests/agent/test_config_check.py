@@ -174,3 +174,13 @@ def test_the_command_reports_a_configuration_that_cannot_be_read(path: Path) -> 
     assert "unknown field `lisent`; allowed are listen" in told["findings"][0]
     assert quiver(path).exit_code == 1
     assert quiver().exit_code == 2
+
+
+def test_a_generator_of_random_numbers_that_is_a_file_or_is_not_there_is_found(path: Path) -> None:
+    (path.parent / "numbers").write_bytes(bytes(100))
+    text = path.read_text()
+    for generator, words in (("numbers", "the same numbers again"), ("nothing", "No such file")):
+        path.write_text(f'{text}\n[randomness]\ngenerator = "{generator}"\n')
+        one_finding(path, "[randomness] generator", words)
+    path.write_text(f'{text}\n[randomness]\ngenerator = "/dev/urandom"\nmin_entropy = 7.5\n')
+    assert findings(path) == []

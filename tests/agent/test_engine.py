@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from quiver.agent.engine import Engine, SystemClock, SystemEntropy
+from quiver.agent.engine import Engine, SystemClock
+from quiver.agent.randomness import Randomness
 from quiver.domain import limits
 from quiver.domain.errors import (
     ConfigurationError,
@@ -29,6 +30,7 @@ from quiver.domain.provision import Provision
 from quiver.domain.report import DeviceState, LinkState
 from quiver.protocols import peer
 from quiver.qkd.channel import Fibre
+from quiver.qkd.control import SystemEntropy
 from quiver.qkd.device import DirectDevice
 from quiver.qkd.kme import End, Link
 from quiver.qkd.profiles import profile_named
@@ -108,8 +110,15 @@ def databases(directory: Path) -> Iterator[dict[str, Disk]]:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Disk]]]:
-    """Three nodes in a chain; each has met its neighbours and knows its devices when this is entered."""
+async def running(
+    directory: Path, randomness: Randomness | None = None
+) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Disk]]]:
+    """Three nodes in a chain; each has met its neighbours and knows its devices when this is entered.
+
+    Args:
+        directory: of the databases.
+        randomness: alice's.
+    """
     links = {"alice-bob": link_between("alice", "bob"), "bob-carol": link_between("bob", "carol")}
     engines: dict[str, Engine] = {}
     with databases(directory) as disks:
@@ -119,7 +128,14 @@ async def running(directory: Path) -> AsyncIterator[tuple[dict[str, Engine], dic
                 for link, made in links.items()
                 if name in link
             }
-            engines[name] = Engine(network_of(name, links), bytes(32), disks[name], Wire(name, engines), devices)
+            engines[name] = Engine(
+                network_of(name, links),
+                bytes(32),
+                disks[name],
+                Wire(name, engines),
+                devices,
+                randomness=randomness if name == "alice" else None,
+            )
         tasks = [asyncio.create_task(engine.run()) for engine in engines.values()]
         try:
             await until(lambda: engines["alice"].trouble is None and _credit(engines["alice"]) > 0)

@@ -54,6 +54,9 @@ class SeededEntropy:
     def draw(self, count: int) -> bytes:
         return self._random.randbytes(count)
 
+    def draw_key(self, count: int) -> bytes:
+        return self.draw(count)
+
 
 class MemoryDatabase:
     """Holds what was committed, and can be set back to one of the latest commits."""

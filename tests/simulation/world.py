@@ -22,6 +22,9 @@ class World:
     def draw(self, count: int) -> bytes:
         return self._entropy.randbytes(count)
 
+    def draw_key(self, count: int) -> bytes:
+        return self.draw(count)
+
     def after(self, delay: float, event: Callable[[], None]) -> None:
         self._count += 1
         heapq.heappush(self._queue, (self._time + delay, self._count, event))

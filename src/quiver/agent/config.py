@@ -47,6 +47,11 @@ ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOrcw/DN+kFwuwfsNg14a+RGGWSMeDG
 [policy]                        # what no controller can override; may be left out
 excluded_nodes = ["mallory"]    # no path from a controller passes them
 
+[randomness]                    # a generator beside the operating system; may be left out
+generator = "/dev/hwrng"        # character device or named pipe; its bytes are XORed to the system's
+required = true                 # make no fresh key while it gives none; false: the operating system's alone, with an alarm
+min_entropy = 1.0               # bits of each byte, as its maker says, for the health tests
+
 [delivery]                      # may be left out, as the next
 wait = 2.0                      # seconds that a request waits for pad; 0: not at all
 
@@ -87,6 +92,7 @@ from quiver.agent.config_tables import (
     LinkTable,
     NodeTable,
     PeerTable,
+    RandomnessTable,
     SaeTable,
 )
 from quiver.domain.errors import ConfigurationError, RequestError
@@ -112,6 +118,7 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     metrics: MetricsTable | None = None
     management: ManagementTable | None = None
     policy: PolicyTable = PolicyTable()
+    randomness: RandomnessTable | None = None
     delivery: DeliveryTable = DeliveryTable()
     log: LogTable = LogTable()
     links: tuple[LinkTable, ...] = ()

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from quiver.agent.config import AgentConfig
+from quiver.agent.randomness import fault_of
 from quiver.domain.errors import ConfigurationError
 from quiver.identity.needs import Need
 from quiver.net import tls
@@ -36,6 +37,7 @@ def check(config: AgentConfig, *, now: datetime.datetime | None = None) -> list[
         _trust(config),
         _users(config),
         _directory(config),
+        _randomness(config),
     )
     return [finding for part in parts for finding in part]
 
@@ -47,6 +49,11 @@ def _state(config: AgentConfig) -> Iterator[str]:
             yield f"[node] state: others may use {path}; chmod {allowed:o} it"
     if config.node.state.exists() and not config.node.state.is_dir():
         yield f"[node] state: {config.node.state} is no directory"
+
+
+def _randomness(config: AgentConfig) -> Iterator[str]:
+    if config.randomness is not None and (fault := fault_of(config.randomness.generator)) is not None:
+        yield f"[randomness] generator: {fault}"
 
 
 # --- planes -------------------------------------------------------------------------------------------------------

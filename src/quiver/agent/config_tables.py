@@ -21,6 +21,7 @@ __all__ = [
     "LinkTable",
     "NodeTable",
     "PeerTable",
+    "RandomnessTable",
     "SaeTable",
 ]
 
@@ -30,6 +31,14 @@ class NodeTable(Table, frozen=True, kw_only=True):
 
     id: str
     state: Path
+
+
+class RandomnessTable(Table, frozen=True, kw_only=True):
+    """A generator of random numbers beside the operating system's."""
+
+    generator: Path
+    required: bool = True
+    min_entropy: Annotated[float, Meta(gt=0.0, le=8.0)] = 1.0
 
 
 class PeerTable(Table, frozen=True, kw_only=True):

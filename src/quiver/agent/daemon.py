@@ -17,6 +17,7 @@ from quiver.agent.fleet import DeviceFleet
 from quiver.agent.management_life import Management
 from quiver.agent.peer_client import PeerClient
 from quiver.agent.peer_plane import PeerPlane
+from quiver.agent.randomness import Generator, Randomness, fault_of
 from quiver.agent.sae_plane import SaePlane
 from quiver.agent.service import NodeService
 from quiver.domain import limits
@@ -103,6 +104,7 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
             fleet.clients(config),
             provision=management.provision,
             excluded=config.excluded,
+            randomness=_randomness(config),
         )
         running = asyncio.create_task(engine.run())
         stack.push_async_callback(ended, running)
@@ -130,6 +132,20 @@ async def run_agent(reread: Callable[[], AgentConfig], tell: Callable[[Listening
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await signalled(running)
         _log.info("agent stops", node=network.node)
+
+
+def _randomness(config: AgentConfig) -> Randomness:
+    """Where its random numbers come from.
+
+    Raises:
+        ConfigurationError: the generator is none.
+    """
+    table = config.randomness
+    if table is None:
+        return Randomness()
+    if (fault := fault_of(table.generator)) is not None:
+        raise ConfigurationError(f"[randomness] generator: {fault}")
+    return Randomness(Generator(table.generator, table.min_entropy), required=table.required)
 
 
 def _server_contexts(config: AgentConfig) -> tuple[tls.TlsContext, tls.TlsContext]:
@@ -189,4 +205,9 @@ def _metrics(config: AgentConfig, engine: Engine) -> MetricsPlane | None:
     if config.metrics is None:
         return None
     listen = config.metrics.listen
-    return MetricsPlane(lambda: figures_of(engine), health=lambda: engine.trouble, host=listen.host, port=listen.port)
+    return MetricsPlane(
+        lambda: figures_of(engine),
+        health=lambda: engine.trouble or engine.randomness.trouble,
+        host=listen.host,
+        port=listen.port,
+    )

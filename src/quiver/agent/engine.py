@@ -15,7 +15,8 @@ from quiver.agent import trace
 from quiver.agent.device_calls import DeviceCalls
 from quiver.agent.driver import Driver
 from quiver.agent.effects import Effects, Hear
-from quiver.agent.surroundings import Peers, SystemClock, SystemEntropy
+from quiver.agent.randomness import Randomness
+from quiver.agent.surroundings import Peers, SystemClock
 from quiver.agent.turns import Turns
 from quiver.domain.errors import ConfigurationError, QuiverError, StorageError, UnavailableError
 from quiver.domain.messages import Answer, Header, Item, LinkBeat
@@ -29,7 +30,7 @@ from quiver.domain.reporting import report
 from quiver.qkd.device import Device
 from quiver.store.database import KeyDatabase
 
-__all__ = ["Engine", "Hear", "SystemClock", "SystemEntropy"]
+__all__ = ["Engine", "Hear", "SystemClock"]
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class Engine:
         devices: link → this end's device.
         provision: the part that came over NETCONF, as it was last.
         excluded: nodes that policy allows on no path of a controller's (rule 7).
+        randomness: None for the operating system's alone.
 
     Raises:
         ConfigurationError: what came over NETCONF does not fit the file any more.
@@ -62,7 +64,9 @@ class Engine:
         *,
         provision: Provision | None = None,
         excluded: frozenset[str] = frozenset(),
+        randomness: Randomness | None = None,
     ) -> None:
+        self.randomness: Final = randomness or Randomness()
         self._policy = policy
         self._excluded = excluded
         self._provision = provision or Provision()
@@ -78,7 +82,7 @@ class Engine:
 
     def _revive(self, number: int, kept: list[Record], life: int) -> Driver:
         """The node, from what its database holds."""
-        node = Node(self._network, self._mac_key, kept, number, SystemClock(), SystemEntropy())
+        node = Node(self._network, self._mac_key, kept, number, SystemClock(), self.randomness)
         for link, facts in self._devices.facts.items():
             node.ends.facts(link, facts)
         return Driver(node, self._effects.edges(node.run, life))
@@ -86,12 +90,21 @@ class Engine:
     async def run(self) -> None:
         """Run until cancelled."""
         self._devices.start()
+        loop = asyncio.get_running_loop()
+        self.randomness.start(lambda: loop.call_soon_threadsafe(self._generator_news))
         try:
             await self._turns.run()
         finally:
+            self.randomness.stop()
             await self._devices.stop()
             await self._effects.stop()
             self._turns.end()
+
+    def _generator_news(self) -> None:
+        """The generator of random numbers gives bytes again, for which requests may wait, or has failed."""
+        for reason in self.randomness.failures():
+            self.alarm("random-generator", reason=reason)
+        self._turns.put(_nothing, None)
 
     # --- what planes ask ------------------------------------------------------------------------------------------
 
@@ -242,6 +255,8 @@ class Engine:
         """
         replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         asked: list[Reply] = []
+        if self.randomness.trouble is not None:
+            raise UnavailableError(self.randomness.trouble)
 
         def request(driver: Driver) -> None:
             if not replied.done():
@@ -267,6 +282,10 @@ class Engine:
                 driver.fetch(caller, master, key_ids, partial(_resolve, replied))
 
         return _keys(await self._turns.settled(replied, request))
+
+
+def _nothing(_driver: Driver) -> None:
+    """A turn for what waits for random numbers."""
 
 
 def _resolve(future: "asyncio.Future[T]", value: T) -> None:

@@ -37,6 +37,9 @@ ABOUT: Final = {
     "commits": "commits of the key database",
     "node_restarts": "times that the node was made anew from its database after a failure",
     "alarms": "alarms raised, by name",
+    "random_generator_up": "1 while the generator of random numbers passes its tests and gives bytes, else 0",
+    "random_generator_failures": "times that it failed its tests or ended",
+    "random_generator_bytes": "bytes of it that went into keys",
     "pad_level_bytes": "link pad that this end may still allocate",
     "pad_allocated_bytes": "link pad that this end has allocated to sequences",
     "pad_accepted_bytes": "link pad of the neighbour's that this end has accepted",
@@ -65,6 +68,8 @@ COUNTERS: Final = frozenset(
         "commits",
         "node_restarts",
         "alarms",
+        "random_generator_failures",
+        "random_generator_bytes",
         "pad_allocated_bytes",
         "pad_accepted_bytes",
         "pad_collected_bytes",
@@ -90,6 +95,10 @@ def _samples(engine: Engine) -> Iterator[tuple[str, float, dict[str, str]]]:
     yield "node_restarts", engine.restarts, {}
     for name, count in sorted(engine.alarms.items()):
         yield "alarms", count, {"alarm": name}
+    if (generator := engine.randomness.generator) is not None:
+        yield "random_generator_up", generator.trouble is None, {}
+        yield "random_generator_failures", generator.failures, {}
+        yield "random_generator_bytes", generator.taken, {}
     try:
         node = engine.node
     except StorageError:

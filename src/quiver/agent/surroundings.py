@@ -1,13 +1,12 @@
 """What an engine is given of its machine and its network."""
 
-import os
 import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from quiver.domain.messages import Answer, Header, Item
 
-__all__ = ["Peers", "SystemClock", "SystemEntropy"]
+__all__ = ["Peers", "SystemClock"]
 
 
 class Peers(Protocol):
@@ -34,11 +33,3 @@ class SystemClock:
     def now(self) -> float:
         """Seconds since some fixed moment."""
         return time.monotonic()
-
-
-class SystemEntropy:
-    """The operating system's random numbers."""
-
-    def draw(self, count: int) -> bytes:
-        """`count` fresh random bytes."""
-        return os.urandom(count)

@@ -12,7 +12,7 @@ from quiver.domain.messages import Answer, Gift, Outcome, Retirement
 from quiver.domain.network import Network, PathEntry
 from quiver.domain.outbox import Outbox
 from quiver.domain.pads import LinkPads
-from quiver.domain.ports import Clock, Entropy
+from quiver.domain.ports import Clock, KeyEntropy
 from quiver.domain.records import Piece, Segment
 
 __all__ = ["Context"]
@@ -44,7 +44,7 @@ class Context(msgspec.Struct):
     pads: dict[str, LinkPads]
     clock: Clock
     service_time: Clock
-    entropy: Entropy
+    entropy: KeyEntropy
     met: Callable[[str], bool]
     reached: Callable[[str], bool]
     audit_salt: bytes

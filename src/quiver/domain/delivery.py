@@ -141,20 +141,24 @@ class Delivery:
         able = [source for source in self._paths_to(request.destination) if source.ready >= request.pad_bytes]
         if not able:
             return False
+        drawn = self._context.entropy.draw_key(request.key_bytes)
+        if drawn is None:
+            return False
         # Blocks of a version that is no longer configured go first: nobody fills them up again.
-        self._send(request, peer, [max(able, key=lambda source: (source.standing.retiring, source.ready))])
+        self._send(
+            request, peer, [max(able, key=lambda source: (source.standing.retiring, source.ready))], Secret(drawn)
+        )
         return True
 
     def _open_to(self, destination: str) -> Iterable[_Flight]:
         return (flight for flight in self._flights.values() if flight.request.destination == destination)
 
-    def _send(self, request: Request, peer: Peer, sources: list[Source]) -> None:
+    def _send(self, request: Request, peer: Peer, sources: list[Source], key: Secret) -> None:
         context, number = self._context, peer.next_number
         peer.next_number += 1
         runs = [source.take(number, request.pad_bytes) for source in sources]
         pad, hash_key = check.combine(r.pad for r in runs), check.combine(r.hash_key for r in runs)
         batch = key_ids.new_batch(context.entropy)
-        key = Secret(context.entropy.draw(request.key_bytes))
         nonce = context.entropy.draw(check.NONCE)
         entries = [source.entry for source in sources]
         header = msgspec.json.encode(

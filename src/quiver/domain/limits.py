@@ -223,6 +223,11 @@ ALLOCATION_GAIN: Final = (
 )
 ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
 
+# --- random numbers ---
+RANDOM_STOCK: Final = (
+    2 * KEY_BYTES_PER_REQUEST
+)  # bytes kept of a generator: the largest request, while the next ones come
+
 # --- NETCONF sessions and datastores ---
 NETCONF_MESSAGE: Final = 4 * KIB * KIB  # bytes of one message; an edit of 4,000 path entries
 NETCONF_QUERY: Final = 256 * KIB  # bytes of one message of who only reads: a filter with all the nodes that it may have

@@ -31,7 +31,7 @@ from quiver.domain.messages import Answer, Header, Heartbeat, Hello, Item, LinkB
 from quiver.domain.network import Network
 from quiver.domain.outbox import Message, Outbox
 from quiver.domain.paths import Paths
-from quiver.domain.ports import Clock, Entropy
+from quiver.domain.ports import Clock, Entropy, KeyEntropy
 from quiver.domain.records import Batch, Burned, Own, Peer, Record, Seen, Segment, Sent
 from quiver.domain.sae_desk import SaeDesk
 from quiver.domain.secret import Secret
@@ -68,7 +68,7 @@ class Node:
         records: Iterable[Record],
         number: int,
         clock: Clock,
-        entropy: Entropy,
+        entropy: KeyEntropy,
     ) -> None:
         kept: Final = list(records)
         self.number = number

@@ -5,7 +5,7 @@ The agent gives them the real ones; the simulation gives them its own. Nothing e
 
 from typing import Protocol
 
-__all__ = ["Clock", "Entropy"]
+__all__ = ["Clock", "Entropy", "KeyEntropy"]
 
 
 class Clock(Protocol):
@@ -20,3 +20,10 @@ class Entropy(Protocol):
 
     def draw(self, count: int) -> bytes:
         """`count` fresh random bytes."""
+
+
+class KeyEntropy(Entropy, Protocol):
+    """One that also knows whether what it draws may become keys of SAEs."""
+
+    def draw_key(self, count: int) -> bytes | None:
+        """`count` fresh random bytes; None where policy wants those of a source that has not so many now."""

@@ -18,7 +18,7 @@ from quiver.domain import check, key_ids, limits
 from quiver.domain.context import Context
 from quiver.domain.delivery import ContainerHeader
 from quiver.domain.destination import Destination
-from quiver.domain.errors import KeyNotFoundError, LimitError, RequestError, UnauthorizedError
+from quiver.domain.errors import KeyNotFoundError, LimitError, RequestError, UnauthorizedError, UnavailableError
 from quiver.domain.messages import Answer, Container, Outcome, Withdrawal
 from quiver.domain.records import Batch, Block, Peer
 from quiver.domain.reply import DeliveredKey, Reply
@@ -197,11 +197,15 @@ class Vault:
 
         Raises:
             LimitError: too many keys wait already.
+            UnavailableError: policy wants random numbers of a source that has not so many.
         """
         own = self._held[self._context.node]
         if len(self.batches) >= limits.UNFETCHED_BATCHES or own >= limits.UNFETCHED_PER_SOURCE:
             raise LimitError("too many keys wait for their slaves")
-        key = Secret(self._context.entropy.draw(request.key_bytes))
+        drawn = self._context.entropy.draw_key(request.key_bytes)
+        if drawn is None:
+            raise UnavailableError("the generator of random numbers has too few for these keys")
+        key = Secret(drawn)
         batch = Batch(
             batch=key_ids.new_batch(self._context.entropy),
             source=self._context.node,
