@@ -88,7 +88,8 @@ class Initiating:
         return await self._partner.ask(ask, self.machine.wanted)
 
     async def _greet(self) -> Outcome:
-        if self.machine.active is not None and not await self._end.intact():
+        intact = await self._end.intact()  # also before the first key: a tunnel may have to be kept shut
+        if self.machine.active is not None and not intact:
             return Outcome.FAILED
         return await self._ask(Ask.GREET)
 

@@ -63,7 +63,7 @@ class Responding:
         reason = ""
         match work:
             case Work.LOOK:
-                succeeded = self.machine.active is None or await self._end.intact()
+                succeeded = await self._end.intact() or self.machine.active is None  # looked at in either case
             case Work.STAGE:
                 assert key_id is not None
                 reason = await self._stage(key_id)
