@@ -77,6 +77,20 @@ def test_a_program_that_cannot_block_is_refused_where_it_would_have_to(tmp_path)
     )
 
 
+@pytest.mark.parametrize(
+    "tunnel",
+    [
+        '[exec]\ncommand = ["/bin/true"]\nsteps = ["switch", "block"]',
+        '[link]\ncarrier = "udp"\nlisten = "127.0.0.1:1"\nfar = "127.0.0.1:2"\nentry = "127.0.0.1:3"',
+    ],
+)
+def test_a_key_has_to_serve_until_the_next_one_can_be_proven_whatever_the_tunnel(tmp_path, tunnel):
+    head = TEXT.partition("[wireguard]")[0]
+    parse_consumer(head.replace("keep = 3600", "keep = 270") + tunnel, tmp_path)
+    with pytest.raises(ConfigurationError, match=r"rollover\.keep: at least 270 s"):
+        parse_consumer(head.replace("keep = 3600", "keep = 269") + tunnel, tmp_path)
+
+
 def test_a_file_for_another_kind_names_the_command_that_takes_it(tmp_path):
     file = tmp_path / "gateway.toml"
     file.write_text(TEXT)

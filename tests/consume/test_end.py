@@ -8,8 +8,10 @@ from structlog.testing import capture_logs
 
 from quiver.consume.end import End, WhenExhausted
 from quiver.consume.tunnel import TunnelError
+from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
 from quiver.domain.secret import Secret
+from quiver.net.process import ended
 from tests.consume.ground import run, until
 
 
@@ -25,6 +27,7 @@ class Recording:
         self.may = asyncio.Event()
         self.may.set()
         self.refuses = ""
+        self.proves = True
 
     async def _do(self, call: str) -> None:
         self.calls.append(f"{call} begins")
@@ -44,7 +47,7 @@ class Recording:
 
     async def proven(self, key_id: str) -> bool:
         await self._do(f"prove {key_id}")
-        return True
+        return self.proves
 
     async def intact(self) -> bool:
         await self._do("intact")
@@ -126,14 +129,14 @@ def test_a_key_that_is_too_old_blocks_and_the_next_one_opens() -> None:
         tunnel, clock = Recording(), Clock()
         end = end_of(tunnel, clock)
         await end.switch("k1")
+        await end.proven("k1")
         clock.seconds = 10.0
         watching = asyncio.create_task(end.watch())
         await until(lambda: end.blocked)
         assert tunnel.calls[-1] == "block ends"
         await end.switch("k2")
         assert not end.blocked
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        await ended(watching)
 
     with capture_logs() as logs:
         run(main())
@@ -149,10 +152,74 @@ def test_a_key_that_is_too_old_may_go_on_loudly() -> None:
         watching = asyncio.create_task(end.watch())
         await until(lambda: end.tenure.expired)
         await asyncio.sleep(0)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        await ended(watching)
         assert not [call for call in tunnel.calls if call.startswith("block")]
 
     with capture_logs() as logs:
         run(main())
     assert [one["event"] for one in logs] == ["tunnel goes on under an old key: no new one"]
+
+
+def test_a_key_that_is_not_proven_gives_the_one_before_no_more_time() -> None:
+    """While a switch has not been proven, the tunnel may go on under the old key: an attacker could have it so for ever."""
+
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        await end.switch("k1")
+        assert await end.proven("k1")
+        tunnel.proves = False
+        watching = asyncio.create_task(end.watch())
+        for number in range(2, 5):
+            clock.seconds += 4.0
+            await end.switch(f"k{number}")
+            assert not await end.proven(f"k{number}")
+            assert await end.proven("k1") is False
+        assert end.tenure.age(clock.seconds) == 12.0
+        await until(lambda: end.blocked)
+        await ended(watching)
+
+    run(main())
+
+
+def test_a_blocked_tunnel_that_has_a_key_again_is_given_time_to_prove_it_once() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        await until(lambda: end.blocked)
+        await end.switch("k1")
+        assert not end.tenure.expired
+        assert end.tenure.ends == 10.0 + limits.ROLLOVER_PROOF
+        await end.switch("k2")
+        assert end.tenure.ends == 10.0 + limits.ROLLOVER_PROOF
+        await end.proven("k2")
+        assert end.tenure.ends == 20.0
+        await ended(watching)
+
+    run(main())
+
+
+def test_a_key_that_is_proven_while_the_old_one_expires_is_not_blocked() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        await end.switch("k1")
+        clock.seconds = 9.9
+        tunnel.may.clear()
+        proving = asyncio.create_task(end.proven("k1"))
+        await until(lambda: tunnel.calls[-1] == "prove k1 begins")
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        for _ in range(10):  # turns of the loop, in which the look comes to wait behind the proof
+            await asyncio.sleep(0)
+        tunnel.may.set()
+        assert await proving
+        assert await end.intact()  # comes behind the look at the old key's time
+        assert not [call for call in tunnel.calls if call.startswith("block")]
+        assert not end.blocked
+        assert not end.tenure.expired
+        await ended(watching)
+
+    run(main())

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from quiver.consume.config import parse_consumer
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.identity.lab import Lab
 from tests.consume.exec_ground import forms_of, records, table_of, write_recorder
@@ -85,7 +86,10 @@ def test_a_failing_end_stops_the_round_and_the_next_one_works(lab: Lab, tmp_path
     }
 
 
-def test_an_exhausted_tunnel_is_blocked_and_comes_back(lab: Lab, tmp_path: Path, recorder: Path) -> None:
+def test_an_exhausted_tunnel_is_blocked_and_comes_back(
+    lab: Lab, tmp_path: Path, recorder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ROLLOVER_PROOF", 1.0)  # so short a time is allowed to nobody else
     log = tmp_path / "steps.jsonl"
 
     async def scene(sites: Sites) -> None:

@@ -142,3 +142,16 @@ def test_a_peer_that_cannot_be_made_anew_is_not_taken_away_at_the_start(tool: To
         assert tool.held is not None
 
     run(scene())
+
+
+def test_a_handshake_before_the_switch_proves_nothing_where_the_clock_was_set_back(tool: Tool) -> None:
+    async def scene() -> None:
+        tunnel = tunnel_of(tool)  # whose clock says 1000
+        await tunnel.open()
+        tool["peer"] = {**tool["peer"], "latest-handshakes": "4600"}
+        await switched(tunnel, 1)
+        assert not await tunnel.proven("k1")
+        tool["peer"] = {**tool["peer"], "latest-handshakes": "1001"}
+        assert await tunnel.proven("k1")
+
+    run(scene())

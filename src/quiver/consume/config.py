@@ -20,8 +20,8 @@ private_key = "sae-partner-gateway-1.key"
 trust = ["saes-pq-ca.pem"]
 
 [rollover]                      # may be left out
-interval = 120                  # seconds from one key to the next; the initiator's
-keep = 3600                     # seconds that the last key serves when no new one comes
+interval = 120                  # seconds from one key to the next; the initiator's counts: the responder's has to be the same
+keep = 3600                     # seconds that the last proven key serves when no new one comes; interval + 150 at least
 when_exhausted = "block"        # or "keep": what happens then
 
 [wireguard]                     # or [strongswan], [exec] or [link]: exactly one of them
@@ -156,10 +156,13 @@ def _check_partner(config: ConsumerConfig) -> None:
 
 
 def _check_exhausted(config: ConsumerConfig) -> None:
-    """A key lasts until the next one can be in use; what a blocked tunnel needs to come back, or to be blocked at all."""
-    least = config.rollover.interval + (limits.ROLLOVER_PROOF if config.wireguard is not None else 0.0)
+    """A key lasts until the next one has been proven; what a blocked tunnel needs to come back, or to be blocked at all."""
+    least = config.rollover.interval + limits.ROLLOVER_PROOF
     if config.rollover.keep < least:
-        raise ConfigurationError(f"rollover.keep: at least {least:g} s are needed: a new key may take as long")
+        raise ConfigurationError(
+            f"rollover.keep: at least {least:g} s are needed, rollover.interval and {limits.ROLLOVER_PROOF:g}: the next key may "
+            f"take as long to be proven"
+        )
     if config.rollover.when_exhausted != "block":
         return
     if config.wireguard is not None and not config.wireguard.allowed_ips:

@@ -89,8 +89,8 @@ class RolloverTable(Table, frozen=True, kw_only=True):
     """When keys change, in seconds.
 
     Attributes:
-        interval: from one key to the next; the initiator's to know.
-        keep: how long the last key serves when no new one comes.
+        interval: from one key to the next. The initiator's counts; the responder's has to be the same, as `keep` depends on it.
+        keep: how long the last proven key serves when no new one comes; at least `interval` and the time to prove one.
         when_exhausted: what happens then.
     """
 

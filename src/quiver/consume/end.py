@@ -38,6 +38,7 @@ class End:
         self.tenure: Final = Tenure(keep, clock())
         self.blocked = False
         self.keys = 0  # that came into use
+        self._proven: str | None = None  # the last key that was
         self.trouble: str | None = None  # the tunnel's last refusal, until it does something again
         self._turn: Final = asyncio.Lock()
         self._renewed: Final = asyncio.Event()
@@ -47,20 +48,28 @@ class End:
         return await self._try("make a key ready", lambda: self._done(self.tunnel.stage(key))) is not None
 
     async def switch(self, key_id: str) -> bool:
-        """Bring a key into use; whether the tunnel did."""
+        """Bring a key into use; whether the tunnel did. The key's time begins once it is proven."""
         async with self._turn:
             if await self._told("switch to a key", lambda: self._done(self.tunnel.switch(key_id))) is None:
                 return False
-            self.blocked = False
+            if self.blocked:
+                self.blocked = False
+                self.tenure.lent(self.clock(), limits.ROLLOVER_PROOF)
+                self._renewed.set()
+                _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
         self.keys += 1
-        if self.tenure.renewed(self.clock()):
-            _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
-        self._renewed.set()
         return True
 
     async def proven(self, key_id: str) -> bool | None:
         """Whether both ends use the key; None where the tunnel does not say."""
-        return await self._try("tell its key", lambda: self.tunnel.proven(key_id))
+        async with self._turn:
+            proven = await self._told("tell its key", lambda: self.tunnel.proven(key_id))
+            if proven and key_id != self._proven:
+                self._proven = key_id
+                if self.tenure.renewed(self.clock()):
+                    _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
+                self._renewed.set()
+        return proven
 
     async def intact(self) -> bool:
         """Whether the tunnel holds what it was given."""
@@ -86,15 +95,15 @@ class End:
                 await self._expire()
 
     async def _expire(self) -> None:
-        self.tenure.expires(self.clock())
-        if not self.tenure.expired:
-            return
-        age = round(self.tenure.age(self.clock()))
-        if self.when_exhausted == "block" and not self.blocked:
-            async with self._turn:
+        async with self._turn:  # behind what is under way: it may bring a key
+            self.tenure.expires(self.clock())
+            if not self.tenure.expired:
+                return
+            if self.when_exhausted == "block" and not self.blocked:
                 self.blocked = (
                     await self._told("let itself be blocked", lambda: self._done(self.tunnel.block())) is not None
                 )
+        age = round(self.tenure.age(self.clock()))
         said = "tunnel is blocked: no new key" if self.blocked else "tunnel goes on under an old key: no new one"
         _log.error(said, tunnel=self.tunnel.kind, age_seconds=age)
 

@@ -30,7 +30,7 @@ def figures_of(end: End, side: Initiating | Responding) -> Iterator[Figure]:
     age = end.tenure.age(end.clock())
     yield Figure("consumer_rollovers", True, "keys in use at both ends, counted by both", side.rollovers, own)
     yield Figure("consumer_keys", True, "keys that this end has switched to", end.keys, own)
-    yield Figure("consumer_key_age_seconds", False, "since this end switched to its key, or was started", age, own)
+    yield Figure("consumer_key_age_seconds", False, "since a key was proven last, or the start", age, own)
     yield Figure("consumer_expired", False, "1 while the key in use is older than it may be", end.tenure.expired, own)
     yield Figure("consumer_blocked", False, "1 while the tunnel is blocked, as there is no key", end.blocked, own)
     yield Figure("consumer_partner_up", False, "1 while the partner is heard", _heard(end, side), own)

@@ -59,6 +59,7 @@ class Wireguard:
         self._wall_clock: Final = wall_clock
         self._keys: Final = HeldKeys()
         self._since = 0.0  # wall clock of the last switch
+        self._before = 0  # the last handshake before it: where a clock was set back, it lies ahead of the switch
         self._handshake = 0  # the last one that was seen
         self._restored = 0
         self._endpoint: str | None = None  # where the peer was when it was taken away
@@ -83,8 +84,11 @@ class Wireguard:
         Raises:
             TunnelError: as `open`, or the key is not ready.
         """
-        await self._set(self._keys[key_id])
+        key = self._keys[key_id]
+        before = int(await self._shown("latest-handshakes") or 0)
+        await self._set(key)
         self._keys.switch(key_id)
+        self._before = before
         self._since = self._wall_clock()
 
     async def proven(self, key_id: str) -> bool:
@@ -94,7 +98,7 @@ class Wireguard:
             TunnelError: as `open`.
         """
         self._handshake = int(await self._shown("latest-handshakes") or 0)
-        return key_id == self._keys.active and self._handshake > int(self._since)
+        return key_id == self._keys.active and int(self._since) < self._handshake != self._before
 
     async def intact(self) -> bool:
         """Whether the peer has the key in use, which is set again where it has not; False before the first one.
