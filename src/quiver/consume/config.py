@@ -71,7 +71,7 @@ from quiver.consume.config_tables import (
     StrongswanTable,
     WireguardTable,
 )
-from quiver.consume.ike_connection import check_connection
+from quiver.consume.ike_connection import check_connection, check_name
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
@@ -139,6 +139,7 @@ def parse_consumer(text: str, base: Path) -> ConsumerConfig:
     _check_partner(config)
     _check_exhausted(config)
     if config.strongswan is not None:
+        check_name(config.strongswan.name)
         check_connection(config.strongswan.connection)
     if config.link is not None:
         _check_link(config.link, config.consumer.role)
