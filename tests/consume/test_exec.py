@@ -86,6 +86,21 @@ def test_a_failing_end_stops_the_round_and_the_next_one_works(lab: Lab, tmp_path
     }
 
 
+def test_key_ids_in_upper_case_are_used_as_the_kme_gives_them(lab: Lab, tmp_path: Path, recorder: Path) -> None:
+    """Such a KME takes them in upper case only."""
+    log = tmp_path / "steps.jsonl"
+
+    async def scene(sites: Sites) -> None:
+        table = table_of(recorder, log) + "key_bits = 512\n"
+        paths = [sites.write(role, table) for role in ("initiator", "responder")]
+        async with both_ends(paths[0], paths[1]) as ends:
+            await rolled_over(ends, 2)
+
+    play(lab, tmp_path, scene, vendor="birch")
+    names = {one["key_id"] for one in records(log)}
+    assert names == {name.upper() for name in names}
+
+
 def test_an_exhausted_tunnel_is_blocked_and_comes_back(
     lab: Lab, tmp_path: Path, recorder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

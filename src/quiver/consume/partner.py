@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from quiver.domain import limits
-from quiver.domain.errors import RemoteError, RequestError, UnauthorizedError
+from quiver.domain.errors import RequestError, UnauthorizedError
 from quiver.domain.rollover.responder import Answer, Ask
 from quiver.domain.rollover.steps import Outcome
 from quiver.net import tls
@@ -24,6 +24,7 @@ __all__ = ["Partner", "PartnerListener"]
 _log = structlog.get_logger("quiver.consume.partner")
 
 _OUTCOMES: Final = {Answer.DONE: Outcome.DONE, Answer.NOT_YET: Outcome.NOT_YET, Answer.REFUSED: Outcome.REFUSED}
+_WRONG: Final = "the partner answered something wrong"
 _CONNECT: Final = 5.0  # seconds
 _BEFORE: Final = frozenset({CallFailure.UNREACHABLE, CallFailure.TLS})  # the request was not sent
 
@@ -74,22 +75,23 @@ class Partner:
         body = rollover.encode(RolloverAsk(ask=ask, kind=self._kind, key_id=key_id))
         try:
             status, answer = await self._http.call("POST", rollover.PATH, body)
-            if status != 200:
-                raise RemoteError(f"HTTP status {status}: {printable(answer.decode(errors='replace'))}", status=status)
+            if status != 200:  # an end of another kind, a wrong SAE: no round would mend that, each would cost a key
+                self._note(_WRONG, f"HTTP status {status}: {printable(answer.decode(errors='replace'))}")
+                return Outcome.UNREACHED if 400 <= status < 500 else Outcome.LOST
             said = rollover.decode_answer(answer)
         except CallError as error:
             self._note("the partner does not answer", error.message)
             return Outcome.UNREACHED if error.failure in _BEFORE else Outcome.LOST
-        except (RemoteError, RequestError) as error:
-            self._note("the partner answered something wrong", error.message)
-            return Outcome.REFUSED
+        except RequestError as error:
+            self._note(_WRONG, error.message)
+            return Outcome.LOST
         if said.reason:
             self._note("the partner refuses", said.reason)
         else:
             self._said = ""
         if said.answer is Answer.NOT_YET and ask is not Ask.PROVE:
-            self._note("the partner answered something wrong", f"{said.answer.value!r} to {ask.value!r}")
-            return Outcome.REFUSED
+            self._note(_WRONG, f"{said.answer.value!r} to {ask.value!r}")
+            return Outcome.LOST
         return _OUTCOMES[said.answer]
 
     def _note(self, what: str, reason: str) -> None:

@@ -8,6 +8,7 @@ import structlog
 from quiver.client import KmeClient
 from quiver.consume.end import End
 from quiver.domain.errors import QuiverError
+from quiver.domain.reply import DeliveredKey
 from quiver.domain.rollover.responder import Answer, Ask, Responder, Work
 
 __all__ = ["Responding"]
@@ -95,7 +96,8 @@ class Responding:
         if 8 * len(keys[0].key) != wanted:
             self.refused += 1
             return f"the key has {8 * len(keys[0].key)} bits, this tunnel's have {wanted}"
-        if not await self._end.stage(keys[0]):
+        key = DeliveredKey(key_id, keys[0].key)  # by the name that the initiator uses: some KMEs' are in upper case
+        if not await self._end.stage(key):
             self.refused += 1
             return self._end.trouble or "the tunnel did not take the key"
         return ""

@@ -49,7 +49,7 @@ class Outcome(enum.Enum):
     REFUSED = "the partner refused"
     FAILED = "this side failed"
     LOST = "no answer; the partner may have done it"
-    UNREACHED = "the partner was not reached"
+    UNREACHED = "the partner was not reached, or would not listen: it has done nothing"
 
 
 _S, _O = Step, Outcome
