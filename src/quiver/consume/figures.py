@@ -8,6 +8,7 @@ import msgspec
 from quiver.consume.end import End
 from quiver.consume.initiating import Initiating
 from quiver.consume.responding import Responding
+from quiver.domain.rollover.initiator import Failure
 
 __all__ = ["LABELS", "figures_of", "trouble_of"]
 
@@ -53,7 +54,7 @@ _SILENCE: Final = 30.0  # seconds without a call after which a responder counts 
 def _failures(side: Initiating | Responding) -> dict[str, int]:
     if isinstance(side, Initiating):
         return {failure.value: count for failure, count in side.machine.failures.items()}
-    return {"offer-refused": side.refused}
+    return {"offer-refused": side.refused, Failure.NOT_PROVEN.value: side.proof.missed}
 
 
 def trouble_of(end: End, side: Initiating | Responding) -> str | None:
@@ -66,4 +67,6 @@ def trouble_of(end: End, side: Initiating | Responding) -> str | None:
         return "no key has come yet"
     if isinstance(side, Initiating) and side.machine.last_failure is not None:
         return f"the last rollover failed: {side.machine.last_failure.value}"
+    if isinstance(side, Responding) and side.proof.late:
+        return "the tunnel has not been seen to use its key"
     return None if _heard(end, side) else "the partner is not heard"
