@@ -65,6 +65,9 @@ class Recording:
     def hungry(self) -> bool:
         return False
 
+    async def packets(self) -> None:
+        return None
+
     def figures(self) -> Mapping[str, float]:
         return {}
 

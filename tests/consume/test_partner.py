@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from quiver.consume.partner import Partner, PartnerListener
 from quiver.domain import limits
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.responder import Answer, Ask
 from quiver.domain.rollover.steps import Outcome
 from quiver.identity.lab import Lab
@@ -37,9 +38,13 @@ def visit(
         taken.append((ask, key_id))
         return answer, "no room" if answer is Answer.REFUSED else ""
 
+    async def counts() -> Packets:
+        return Packets(received=7, sent=9)
+
     async def main() -> Any:
         credentials = issued(lab, "sae-partner", THERE)
-        listener = PartnerListener(take, ListenAddress("127.0.0.1:0"), HERE, KIND, credentials, [lab.saes_trust[1]])
+        address = ListenAddress("127.0.0.1:0")
+        listener = PartnerListener(take, counts, address, HERE, KIND, credentials, [lab.saes_trust[1]])
         await listener.server.start()
         try:
             return await call(listener.server.address[1])
@@ -110,6 +115,20 @@ def test_the_partner_is_heard_and_answers(lab: Lab, answer: Answer, ask: Ask, ou
 def test_a_greeting_may_come_without_a_key(lab: Lab) -> None:
     got, taken, _ = visit(lab, asking(lab, Ask.GREET, None))
     assert (got, taken) == (Outcome.DONE, [(Ask.GREET, None)])
+
+
+@pytest.mark.parametrize(("ask", "told"), [(Ask.SETTLE, Packets(received=7, sent=9)), (Ask.PROVE, None)])
+def test_the_answer_to_a_settled_key_says_what_the_tunnel_has_carried(lab: Lab, ask: Ask, told: Packets | None) -> None:
+    async def call(port: int) -> Packets | None:
+        own = partner(lab, port)
+        try:
+            await own.ask(ask, "k1")
+            return own.packets
+        finally:
+            await own.close()
+
+    got, _, _ = visit(lab, call)
+    assert got == told
 
 
 def test_an_sae_that_is_not_the_partner(lab: Lab) -> None:
@@ -230,7 +249,16 @@ def test_other_verbs_and_paths_are_refused(lab: Lab, verb: str, path: str, statu
     assert (got, taken) == (status, [])
 
 
-@pytest.mark.parametrize("said", [b"", b"null", b'{"answer": "perhaps"}', b"x" * (limits.ROLLOVER_BODY + 1)])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"null",
+        b'{"answer": "perhaps"}',
+        b'{"answer": "done", "packets": [-1, 0]}',
+        b"x" * (limits.ROLLOVER_BODY + 1),
+    ],
+)
 def test_an_answer_that_is_none_ends_the_round_and_not_the_consumer(lab: Lab, said: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -139,7 +139,9 @@ async def _side(
     assert table.listen is not None
     responding = Responding(end, kme, table.sae)
     stack.push_async_callback(responding.close)
-    listener = PartnerListener(responding.take, table.listen, table.sae, kind, table.credentials, table.trust)
+    listener = PartnerListener(
+        responding.take, end.packets, table.listen, table.sae, kind, table.credentials, table.trust
+    )
     await listener.server.start()
     stack.push_async_callback(listener.server.stop)
     return responding, listener.server.url

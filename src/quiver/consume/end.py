@@ -9,6 +9,7 @@ import structlog
 from quiver.consume.tunnel import Tunnel, TunnelError
 from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.tenure import Tenure
 
 __all__ = ["End", "WhenExhausted"]
@@ -78,6 +79,10 @@ class End:
     async def retire(self) -> bool:
         """Forget keys that were in use before; whether the tunnel did."""
         return await self._try("forget a key", lambda: self._done(self.tunnel.retire())) is not None
+
+    async def packets(self) -> Packets | None:
+        """What it has carried; None where it does not count, or does not say."""
+        return await self._try("tell its packets", self.tunnel.packets)
 
     async def open(self) -> bool:
         """Take over the tunnel as it is; whether it could be reached."""

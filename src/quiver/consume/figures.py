@@ -37,6 +37,10 @@ def figures_of(end: End, side: Initiating | Responding) -> Iterator[Figure]:
     yield Figure("consumer_partner_up", False, "1 while the partner is heard", _heard(end, side), own)
     for cause, count in _failures(side).items():
         yield Figure("consumer_failures", True, "rollovers that failed, by cause", count, {**own, "cause": cause})
+    if isinstance(side, Initiating) and side.losses.latest is not None:
+        about = "packets that the tunnel lost, both directions"
+        yield Figure("consumer_packets_lost", True, about, side.losses.total, own)
+        yield Figure("consumer_packets_lost_last", False, f"{about}, at the last rollover", side.losses.latest, own)
     for name, value in end.tunnel.figures().items():
         plain = name.removesuffix("_total")
         yield Figure(f"consumer_{plain}", name != plain, f"the tunnel's {plain.replace('_', ' ')}", value, own)

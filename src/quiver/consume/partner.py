@@ -8,6 +8,7 @@ import structlog
 
 from quiver.domain import limits
 from quiver.domain.errors import RequestError, UnauthorizedError
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.responder import Answer, Ask
 from quiver.domain.rollover.steps import Outcome
 from quiver.net import tls
@@ -57,6 +58,7 @@ class Partner:
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._kind: Final = kind
         self._said = ""  # why the last call failed
+        self.packets: Packets | None = None  # that the partner has carried, where its last answer said so
         self._http: Final = HttpClient(
             f"https://{host}:{address.port}",
             tls=tls.partner_client(credentials, trust).expecting(quiver_uri("sae", sae)),
@@ -85,6 +87,7 @@ class Partner:
         except RequestError as error:
             self._note(_WRONG, error.message)
             return Outcome.LOST
+        self.packets = said.packets
         if said.reason:
             self._note("the partner refuses", said.reason)
         else:
@@ -105,6 +108,7 @@ class PartnerListener:
 
     Args:
         take: works on a message, of which one comes at a time; the answer, and why it refuses.
+        packets: what the tunnel has carried, for the answer to SETTLE.
         listen: address.
         sae: the initiator's SAE ID, which its certificate has to name.
         kind: of the tunnel.
@@ -118,6 +122,7 @@ class PartnerListener:
     def __init__(
         self,
         take: Callable[[Ask, str | None], Awaitable[tuple[Answer, str]]],
+        packets: Callable[[], Awaitable[Packets | None]],
         listen: ListenAddress,
         sae: str,
         kind: str,
@@ -125,6 +130,7 @@ class PartnerListener:
         trust: Sequence[Path],
     ) -> None:
         self._take: Final = take
+        self._packets: Final = packets
         self._sae: Final = sae
         self._kind: Final = kind
         self.server: Final = HttpServer(
@@ -150,4 +156,5 @@ class PartnerListener:
         if ask.kind != self._kind:
             raise RequestError(f"kind: this end of the tunnel is of kind {self._kind}")
         answer, reason = await self._take(ask.ask, ask.key_id)
-        return HttpAnswer(body=rollover.encode(RolloverAnswer(answer=answer, reason=reason[:500])))
+        packets = await self._packets() if ask.ask is Ask.SETTLE else None
+        return HttpAnswer(body=rollover.encode(RolloverAnswer(answer=answer, reason=reason[:500], packets=packets)))

@@ -114,6 +114,9 @@ class Program:
         """Never."""
         return False
 
+    async def packets(self) -> None:
+        """None: what the program carries is its own matter."""
+
     def figures(self) -> Mapping[str, float]:
         """How often it was called."""
         return {"program_calls_total": float(self._calls)}

@@ -24,6 +24,7 @@ from quiver.consume.tunnel import TunnelError
 from quiver.domain import limits
 from quiver.domain.errors import RequestError
 from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.losses import Packets
 from quiver.protocols.etsi014_checks import check_key_id
 
 __all__ = ["Strongswan"]
@@ -179,6 +180,15 @@ class Strongswan:
     def hungry(self) -> bool:
         """Never: charon itself renews the keys of CHILD_SAs, as the connection says."""
         return False
+
+    async def packets(self) -> Packets:
+        """Of ESP, over all CHILD_SAs of the connection.
+
+        Raises:
+            TunnelError: as `open`.
+        """
+        await self._look()
+        return Packets(self._packets.packets_in, self._packets.packets_out)
 
     def figures(self) -> Mapping[str, float]:
         """Packets by this end's count, IKE_SAs that exist, that failed, and what had to be given to charon again."""
