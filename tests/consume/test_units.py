@@ -18,7 +18,9 @@ class Unit(ConfigParser):
         self.read_string((EXAMPLES / name).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["quiver-consume@.service", "quiver-consume-strongswan.conf", "quiver-consume-tun.conf"])
+@pytest.mark.parametrize(
+    "name", ["quiver-consume@.service", "quiver-consume-strongswan.conf", "quiver-consume-tun.conf"]
+)
 def test_each_unit_starts_a_kind_that_there_is(name: str) -> None:
     words = Unit(name)["Service"]["ExecStart"].split()
     assert words[1] == "consume"
