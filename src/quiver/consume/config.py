@@ -42,6 +42,13 @@ remote_addrs = ["198.51.100.7"]
 local = {auth = "pubkey", id = "gateway-1.example"}
 remote = {auth = "pubkey", id = "gateway-2.example"}
 children.net = {local_ts = ["10.1.0.0/24"], remote_ts = ["10.2.0.0/24"]}
+
+[exec]
+command = ["/usr/local/bin/set-key"]  # a path that is not absolute is that of the consumer's working directory
+steps = ["stage", "switch", "block"]  # also prove and retire; may be left out: ["switch"]
+key_bits = 256                  # may be left out
+timeout = 10                    # seconds of a call; may be left out
+
 [link]                          # a demonstration
 carrier = "udp"                 # or "tcp", "tun"
 listen = "192.0.2.20:8470"      # where frames of the other end come to; tcp: the responder's alone
