@@ -151,6 +151,7 @@ def test_a_key_that_is_too_old_may_go_on_loudly() -> None:
         tunnel, clock = Recording(), Clock()
         end = end_of(tunnel, clock, "keep")
         await end.switch("k1")
+        await end.proven("k1")
         clock.seconds = 10.0
         watching = asyncio.create_task(end.watch())
         await until(lambda: end.tenure.expired)
@@ -163,7 +164,7 @@ def test_a_key_that_is_too_old_may_go_on_loudly() -> None:
     assert [one["event"] for one in logs] == ["tunnel goes on under an old key: no new one"]
 
 
-def test_a_key_that_is_not_proven_gives_the_one_before_no_more_time() -> None:
+def test_keys_that_are_not_proven_give_the_one_before_the_time_of_one_proof_and_no_more() -> None:
     """While a switch has not been proven, the tunnel may go on under the old key: an attacker could have it so for ever."""
 
     async def main() -> None:
@@ -172,13 +173,14 @@ def test_a_key_that_is_not_proven_gives_the_one_before_no_more_time() -> None:
         await end.switch("k1")
         assert await end.proven("k1")
         tunnel.proves = False
-        watching = asyncio.create_task(end.watch())
-        for number in range(2, 5):
-            clock.seconds += 4.0
+        for number in range(2, 20):
+            clock.seconds += 8.0
             await end.switch(f"k{number}")
-            assert not await end.proven(f"k{number}")
-            assert await end.proven("k1") is False
-        assert end.tenure.age(clock.seconds) == 12.0
+            assert await end.proven(f"k{number}") is False
+        assert end.tenure.age(clock.seconds) == 144.0
+        assert end.tenure.ends == 8.0 + limits.ROLLOVER_PROOF
+        clock.seconds = end.tenure.ends
+        watching = asyncio.create_task(end.watch())
         await until(lambda: end.blocked)
         await ended(watching)
 
@@ -204,21 +206,22 @@ def test_a_blocked_tunnel_that_has_a_key_again_is_given_time_to_prove_it_once() 
     run(main())
 
 
-def test_a_key_that_is_proven_while_the_old_one_expires_is_not_blocked() -> None:
+def test_a_key_that_comes_while_the_old_one_expires_is_not_blocked() -> None:
     async def main() -> None:
         tunnel, clock = Recording(), Clock()
         end = end_of(tunnel, clock)
         await end.switch("k1")
+        await end.proven("k1")
         clock.seconds = 9.9
         tunnel.may.clear()
-        proving = asyncio.create_task(end.proven("k1"))
-        await until(lambda: tunnel.calls[-1] == "prove k1 begins")
+        switching = asyncio.create_task(end.switch("k2"))
+        await until(lambda: tunnel.calls[-1] == "switch k2 begins")
         clock.seconds = 10.0
         watching = asyncio.create_task(end.watch())
-        for _ in range(10):  # turns of the loop, in which the look comes to wait behind the proof
+        for _ in range(10):  # turns of the loop, in which the look comes to wait behind the switch
             await asyncio.sleep(0)
         tunnel.may.set()
-        assert await proving
+        assert await switching
         assert await end.intact()  # comes behind the look at the old key's time
         assert not [call for call in tunnel.calls if call.startswith("block")]
         assert not end.blocked

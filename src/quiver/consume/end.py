@@ -36,7 +36,7 @@ class End:
         self.tunnel: Final = tunnel
         self.when_exhausted: Final = when_exhausted
         self.clock: Final = clock
-        self.tenure: Final = Tenure(keep, clock())
+        self.tenure: Final = Tenure(keep, limits.ROLLOVER_PROOF, clock())
         self.blocked = False
         self.keys = 0  # that came into use
         self._proven: str | None = None  # the last key that was
@@ -53,10 +53,10 @@ class End:
         async with self._turn:
             if await self._told("switch to a key", lambda: self._done(self.tunnel.switch(key_id))) is None:
                 return False
+            self.tenure.switched(self.clock(), blocked=self.blocked)
+            self._renewed.set()
             if self.blocked:
                 self.blocked = False
-                self.tenure.lent(self.clock(), limits.ROLLOVER_PROOF)
-                self._renewed.set()
                 _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
         self.keys += 1
         return True

@@ -1,4 +1,4 @@
-"""The channel between the two ends of a tunnel: HTTPS with post-quantum certificates of SAEs; it carries key_IDs, never keys."""
+"""The channel between the two ends of a tunnel: HTTPS with post-quantum certificates of SAEs; key_IDs, never keys."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path

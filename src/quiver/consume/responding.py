@@ -55,7 +55,7 @@ class Responding:
         async with self._turn:
             now = self._end.clock()
             active = self.machine.active
-            if active is not None and self.proof.awaited and await self._end.proven(active):
+            if active is not None and self.proof.pending and await self._end.proven(active):
                 self.proof.found()
             if self.proof.run_out(now):
                 _log.error(

@@ -1,4 +1,4 @@
-"""Messages between the two ends of a tunnel, JSON over HTTPS: key_IDs and states, never keys.
+"""Messages between the two ends of a tunnel, JSON over HTTPS: key_IDs, states and counts, never keys.
 
     POST /rollover/v1   {"ask": "offer", "kind": "wireguard", "key_ID": "..."}
     200                 {"answer": "done"}

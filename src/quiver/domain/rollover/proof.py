@@ -19,7 +19,7 @@ class Proof:
         self.missed = 0  # keys that were not
 
     @property
-    def awaited(self) -> bool:
+    def pending(self) -> bool:
         """Whether it is worth looking: a key has been switched to, and not been proven since."""
         return self._since is not None or self.late
 
