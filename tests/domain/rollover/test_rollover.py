@@ -94,6 +94,20 @@ def test_two_ends_that_differ_find_the_key_that_both_hold_where_the_network_has_
     assert len(world.counted[0]) >= 4
 
 
+def test_a_tunnel_that_took_its_key_too_late_finds_its_partner_where_the_network_has_no_other():
+    world = World(0)
+    while world.initiator.step is not Step.SWITCH or not world.counted[0]:
+        world.run(0.05)
+    world.broken = [(world.now, world.now + 60)]
+    world.keyless = [(world.now, world.now + 1800)]
+    world.run(1800)
+    assert world.initiator.failures[Failure.TUNNEL] >= 1
+    assert world.wire.dead == 0
+    assert world.initiator.active == world.responder.active
+    world.run(400)
+    agree(world)
+
+
 @pytest.mark.parametrize("step", [Step.SWITCH, Step.SWITCH_BLIND])
 def test_a_switch_that_fails_for_good_is_counted_and_the_partner_looked_at_again(step):
     timing = Timing(interval=120.0)

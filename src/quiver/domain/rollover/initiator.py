@@ -56,7 +56,7 @@ class Initiator:
         self.step = Step.GREET
         self.due = now  # when it is to be done
         self.active: str | None = None
-        self.before: str | None = None  # what was in use before, until the active one is settled
+        self.before: str | None = None  # what was in use before, or could not be: until the active one is settled
         self.fresh: str | None = None
         self.rollovers = 0  # counted by both ends
         self.failures: Final[dict[Failure, int]] = dict.fromkeys(Failure, 0)
@@ -170,6 +170,7 @@ class Initiator:
             case Step.FIND:
                 self._alternate(now)
             case Step.SWITCH | Step.SWITCH_BLIND:
+                self.before = self.fresh  # the partner uses it, and this end holds it: it may be the only common one
                 self._give_up(Failure.TUNNEL, now)
             case _:
                 self._give_up(Failure.PARTNER_SILENT, now)
