@@ -57,6 +57,7 @@ def test_a_peer_that_was_made_anew_gets_the_last_key_again(tool: Tool) -> None:
         tool["peer"] = {"allowed-ips": "10.2.0.0/24", "endpoints": ENDPOINT}  # by wg-quick, without a pre-shared key
         assert await tunnel.intact()
         assert tool.held == text(1)
+        assert tool["log"].count(["remove"]) == 1, "a session that began without the key is over"
         tool["peer"] = None  # by wg, without the peer
         assert await tunnel.intact()
         assert tool["peer"] == {

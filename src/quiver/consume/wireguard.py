@@ -36,9 +36,7 @@ _log = structlog.get_logger("quiver.consume.wireguard")
 _BITS: Final = 256  # of a pre-shared key
 _LEAD: Final = 15.0  # seconds; a round takes less than one, and its key then waits for the handshake
 _NONE: Final = "(none)"
-_LACKING: Final = frozenset(
-    {None, _NONE}
-)  # what `wg show` says of a peer that is not there, or has nothing of the kind
+_LACKING: Final = frozenset({None, _NONE})  # what is shown of a peer that is not there, or has nothing of the kind
 _ONE_TRY: Final = {"WG_ENDPOINT_RESOLUTION_RETRIES": "0"}  # `wg` would go on for longer than a call may take
 
 
@@ -103,7 +101,7 @@ class Wireguard:
     async def intact(self) -> bool:
         """Whether the peer has the key in use, which is set again where it has not; False before the first one.
 
-        An interface that was made anew has none: without this, two of them would do without.
+        An interface that was made anew has none: without this, two of them would do without. A session that began so ends.
 
         Raises:
             TunnelError: the interface is not there, or does not take the key.
@@ -116,7 +114,7 @@ class Wireguard:
                 _log.warning("the peer had no pre-shared key; it got one that nobody else has", peer=self._table.peer)
             return False
         if held is None or held != self._keys[active]:
-            await self._set(self._keys[active])
+            await self._renew(self._keys[active])
             self._restored += 1
             _log.warning("the peer had lost its pre-shared key; it was set again", peer=self._table.peer)
         elif self._astray:
@@ -176,9 +174,8 @@ class Wireguard:
             self._astray = False
             return
         reason = ""
-        for endpoint in dict.fromkeys(
-            (known, self._endpoint or known)
-        ):  # where it was serves while names do not resolve
+        places = dict.fromkeys((known, self._endpoint or known))  # where it was last serves while names do not resolve
+        for endpoint in places:
             try:
                 await self._wg("set", self._table.interface, "peer", self._table.peer, "endpoint", endpoint)
             except TunnelError as error:
@@ -191,14 +188,18 @@ class Wireguard:
         self._astray = True
 
     async def _bar(self) -> None:
-        """Give the peer a pre-shared key that nobody else has.
+        """Give the peer a pre-shared key that nobody else has."""
+        await self._renew(Secret(os.urandom(_BITS // 8)))
 
-        Where the configuration says how to make it, it is made anew: a session that runs without a key ends at once. Else such
-        a session ends within 180 s of its handshake.
+    async def _renew(self, key: Secret) -> None:
+        """Give a pre-shared key to a peer that had none, or another one.
+
+        Where the configuration says how to make it, it is made anew: a session that runs without the key ends at once. Else
+        such a session ends within 180 s of its handshake.
         """
         if self._table.allowed_ips and await self._shown("preshared-keys") is not None:
             await self._remove()
-        await self._set(Secret(os.urandom(_BITS // 8)))
+        await self._set(key)
 
     async def _remove(self) -> None:
         """Take the peer away."""
