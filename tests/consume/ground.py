@@ -113,17 +113,20 @@ trust = ["{lab.saes_trust[1]}"]
 
 
 @asynccontextmanager
-async def sites(lab: Lab, directory: Path, inside: Inside = lambda _: nullcontext()) -> AsyncIterator[Sites]:
+async def sites(
+    lab: Lab, directory: Path, inside: Inside = lambda _: nullcontext(), vendor: str = "alder"
+) -> AsyncIterator[Sites]:
     """Both sites, until the end of the block.
 
     Args:
         lab: whose certificates they have.
         directory: where their configurations go.
         inside: where the sockets of a role's KME are made; `namespaces.Namespaces.inside`, or here. Its URL is on the loopback.
+        vendor: whose both KMEs are.
     """
     ends = [End(kme_id=f"KME-{sae}", sae_id=sae) for sae in SAES.values()]
     link = Link(
-        profile_named("alder"),
+        profile_named(vendor),
         Fibre(length_km=5),
         (ends[0], ends[1]),
         clock=SystemClock(),
@@ -234,11 +237,12 @@ def play(
     directory: Path,
     scene: Callable[[Sites], Awaitable[None]],
     inside: Inside = lambda _: nullcontext(),
+    vendor: str = "alder",
 ) -> None:
     """Run a scene between two sites; the arguments are those of `sites`."""
 
     async def main() -> None:
-        async with sites(lab, directory, inside) as both:
+        async with sites(lab, directory, inside, vendor) as both:
             await scene(both)
 
     run(main())

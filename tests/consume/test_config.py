@@ -1,5 +1,7 @@
 """A consumer's configuration: what is wrong is refused with its key and what is allowed there, before anything starts."""
 
+import socket
+
 import pytest
 
 from quiver.consume.config import parse_consumer, read_consumer
@@ -57,6 +59,11 @@ def test_paths_are_relative_to_the_file(tmp_path):
         (PEER, "short", r"wireguard\.peer.*32 bytes in base64"),
         ('"wg0"', '"a name that is too long"', r"wireguard\.interface"),
         ('["10.2.0.0/24"]', '["everything"]', r"wireguard\.allowed_ips"),
+        ('["10.2.0.0/24"]', '["999.1/99"]', r"wireguard\.allowed_ips.*'999.1/99' is not allowed"),
+        ('["10.2.0.0/24"]', '["10.2.0.0/33"]', r"wireguard\.allowed_ips"),
+        ('["10.2.0.0/24"]', '["10.2.0.0/255.255.255.0"]', r"wireguard\.allowed_ips"),
+        ('["10.2.0.0/24"]', '["10.2.0.0"]', r"wireguard\.allowed_ips"),
+        ('["10.2.0.0/24"]', '["2001:db8::/129"]', r"wireguard\.allowed_ips"),
         ('["10.2.0.0/24"]', "[]", r"wireguard\.allowed_ips: missing"),
         ("[wireguard]", '[exec]\ncommand = ["/bin/true"]\n\n[wireguard]', r"one of the tables \[wireguard\].*not 2"),
         ("https://127.0.0.1:8443", "", r"kme\.url"),
@@ -75,6 +82,26 @@ def test_a_program_that_cannot_block_is_refused_where_it_would_have_to(tmp_path)
     parse_consumer(
         head.replace("keep = 3600", 'when_exhausted = "keep"') + '[exec]\ncommand = ["/bin/true"]\n', tmp_path
     )
+
+
+@pytest.mark.parametrize(
+    "tunnel",
+    [
+        '[exec]\ncommand = ["/bin/true"]\nsteps = ["switch", "block"]',
+        '[link]\ncarrier = "udp"\nlisten = "127.0.0.1:1"\nfar = "127.0.0.1:2"\nentry = "127.0.0.1:3"',
+    ],
+)
+def test_a_key_has_to_serve_until_the_next_one_can_be_proven_whatever_the_tunnel(tmp_path, tunnel):
+    head = TEXT.partition("[wireguard]")[0]
+    parse_consumer(head.replace("keep = 3600", "keep = 270") + tunnel, tmp_path)
+    with pytest.raises(ConfigurationError, match=r"rollover\.keep: at least 270 s"):
+        parse_consumer(head.replace("keep = 3600", "keep = 269") + tunnel, tmp_path)
+
+
+def test_networks_of_both_families_are_taken_as_wg_takes_them(tmp_path):
+    networks = ["10.2.0.1/24", "2001:db8::/32", "0.0.0.0/0", "::/0"]
+    config = parse_consumer(TEXT.replace('["10.2.0.0/24"]', str(networks).replace("'", '"')), tmp_path)
+    assert list(config.wireguard.allowed_ips) == networks
 
 
 def test_a_file_for_another_kind_names_the_command_that_takes_it(tmp_path):
@@ -130,3 +157,24 @@ def test_certificates_that_will_not_do_are_found_before_the_start(files, changed
 def test_missing_files_and_programs_are_found(tmp_path):
     findings = check(parse_consumer(TEXT.replace('interface = "wg0"', 'interface = "wg0"\nprogram = "wgx"'), tmp_path))
     assert [finding.partition("]")[0] for finding in findings] == ["[kme", "[partner", "[wireguard"]
+
+
+def test_a_charon_that_is_not_there_is_found(tmp_path):
+    head = TEXT.partition("[wireguard]")[0]
+    tunnel = """
+[strongswan]
+name = "site-2"
+socket = "vici"
+[strongswan.connection]
+local_addrs = ["192.0.2.20"]
+remote_addrs = ["198.51.100.7"]
+local = {auth = "pubkey"}
+remote = {auth = "pubkey"}
+children.net = {local_ts = ["10.1.0.0/24"], remote_ts = ["10.2.0.0/24"]}
+"""
+    config = parse_consumer(head + tunnel, tmp_path)
+    (finding,) = [one for one in check(config) if one.startswith("[strongswan]")]
+    assert str(tmp_path / "vici") in finding
+    with socket.socket(socket.AF_UNIX) as charon:
+        charon.bind(str(tmp_path / "vici"))
+        assert not [one for one in check(config) if one.startswith("[strongswan]")]

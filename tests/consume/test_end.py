@@ -8,8 +8,10 @@ from structlog.testing import capture_logs
 
 from quiver.consume.end import End, WhenExhausted
 from quiver.consume.tunnel import TunnelError
+from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
 from quiver.domain.secret import Secret
+from quiver.net.process import ended
 from tests.consume.ground import run, until
 
 
@@ -25,6 +27,7 @@ class Recording:
         self.may = asyncio.Event()
         self.may.set()
         self.refuses = ""
+        self.proves = True
 
     async def _do(self, call: str) -> None:
         self.calls.append(f"{call} begins")
@@ -44,7 +47,7 @@ class Recording:
 
     async def proven(self, key_id: str) -> bool:
         await self._do(f"prove {key_id}")
-        return True
+        return self.proves
 
     async def intact(self) -> bool:
         await self._do("intact")
@@ -61,6 +64,9 @@ class Recording:
 
     def hungry(self) -> bool:
         return False
+
+    async def packets(self) -> None:
+        return None
 
     def figures(self) -> Mapping[str, float]:
         return {}
@@ -126,14 +132,14 @@ def test_a_key_that_is_too_old_blocks_and_the_next_one_opens() -> None:
         tunnel, clock = Recording(), Clock()
         end = end_of(tunnel, clock)
         await end.switch("k1")
+        await end.proven("k1")
         clock.seconds = 10.0
         watching = asyncio.create_task(end.watch())
         await until(lambda: end.blocked)
         assert tunnel.calls[-1] == "block ends"
         await end.switch("k2")
         assert not end.blocked
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        await ended(watching)
 
     with capture_logs() as logs:
         run(main())
@@ -145,14 +151,81 @@ def test_a_key_that_is_too_old_may_go_on_loudly() -> None:
         tunnel, clock = Recording(), Clock()
         end = end_of(tunnel, clock, "keep")
         await end.switch("k1")
+        await end.proven("k1")
         clock.seconds = 10.0
         watching = asyncio.create_task(end.watch())
         await until(lambda: end.tenure.expired)
         await asyncio.sleep(0)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        await ended(watching)
         assert not [call for call in tunnel.calls if call.startswith("block")]
 
     with capture_logs() as logs:
         run(main())
     assert [one["event"] for one in logs] == ["tunnel goes on under an old key: no new one"]
+
+
+def test_keys_that_are_not_proven_give_the_one_before_the_time_of_one_proof_and_no_more() -> None:
+    """While a switch has not been proven, the tunnel may go on under the old key: an attacker could have it so for ever."""
+
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        await end.switch("k1")
+        assert await end.proven("k1")
+        tunnel.proves = False
+        for number in range(2, 20):
+            clock.seconds += 8.0
+            await end.switch(f"k{number}")
+            assert await end.proven(f"k{number}") is False
+        assert end.tenure.age(clock.seconds) == 144.0
+        assert end.tenure.ends == 8.0 + limits.ROLLOVER_PROOF
+        clock.seconds = end.tenure.ends
+        watching = asyncio.create_task(end.watch())
+        await until(lambda: end.blocked)
+        await ended(watching)
+
+    run(main())
+
+
+def test_a_blocked_tunnel_that_has_a_key_again_is_given_time_to_prove_it_once() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        await until(lambda: end.blocked)
+        await end.switch("k1")
+        assert not end.tenure.expired
+        assert end.tenure.ends == 10.0 + limits.ROLLOVER_PROOF
+        await end.switch("k2")
+        assert end.tenure.ends == 10.0 + limits.ROLLOVER_PROOF
+        await end.proven("k2")
+        assert end.tenure.ends == 20.0
+        await ended(watching)
+
+    run(main())
+
+
+def test_a_key_that_comes_while_the_old_one_expires_is_not_blocked() -> None:
+    async def main() -> None:
+        tunnel, clock = Recording(), Clock()
+        end = end_of(tunnel, clock)
+        await end.switch("k1")
+        await end.proven("k1")
+        clock.seconds = 9.9
+        tunnel.may.clear()
+        switching = asyncio.create_task(end.switch("k2"))
+        await until(lambda: tunnel.calls[-1] == "switch k2 begins")
+        clock.seconds = 10.0
+        watching = asyncio.create_task(end.watch())
+        for _ in range(10):  # turns of the loop, in which the look comes to wait behind the switch
+            await asyncio.sleep(0)
+        tunnel.may.set()
+        assert await switching
+        assert await end.intact()  # comes behind the look at the old key's time
+        assert not [call for call in tunnel.calls if call.startswith("block")]
+        assert not end.blocked
+        assert not end.tenure.expired
+        await ended(watching)
+
+    run(main())

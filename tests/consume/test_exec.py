@@ -9,7 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from quiver.consume.config import parse_consumer
+from quiver.consume.figures import figures_of
+from quiver.consume.program import Program
+from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
+from quiver.domain.rollover.losses import Packets
 from quiver.identity.lab import Lab
 from tests.consume.exec_ground import forms_of, records, table_of, write_recorder
 from tests.consume.ground import Sites, both_ends, play, process, rolled_over, until
@@ -85,7 +89,57 @@ def test_a_failing_end_stops_the_round_and_the_next_one_works(lab: Lab, tmp_path
     }
 
 
-def test_an_exhausted_tunnel_is_blocked_and_comes_back(lab: Lab, tmp_path: Path, recorder: Path) -> None:
+def test_what_a_tunnel_that_counts_has_lost_is_told_at_each_rollover(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The initiator has lost three packets of a hundred at each change after the first."""
+    changes = {"initiator": 0, "responder": 0}
+
+    async def packets(self: Program) -> Packets:
+        role = self._about["QUIVER_ROLE"]
+        changes[role] += 1
+        return Packets(
+            received=97 * changes[role], sent=100 * changes[role] if role == "responder" else 97 * changes[role]
+        )
+
+    monkeypatch.setattr(Program, "packets", packets)
+
+    async def scene(sites: Sites) -> None:
+        table = '[exec]\ncommand = ["/bin/true"]\n'
+        paths = [
+            sites.write(role, table, rollover='interval = 1\nwhen_exhausted = "keep"')
+            for role in ("initiator", "responder")
+        ]
+        async with both_ends(paths[0], paths[1]) as ends:
+            await rolled_over(ends, 3)
+            shown = {one.name: one.value for one in figures_of(ends[0].end, ends[0].side)}
+            assert shown["consumer_packets_lost_last"] == 3
+            assert shown["consumer_packets_lost"] == 3 * (ends[0].side.rollovers - 1)
+
+    with capture_logs() as logs:
+        play(lab, tmp_path, scene)
+    assert [one["packets_lost"] for one in logs if "packets_lost" in one][:2] == [3, 3]
+
+
+def test_key_ids_in_upper_case_are_used_as_the_kme_gives_them(lab: Lab, tmp_path: Path, recorder: Path) -> None:
+    """Such a KME takes them in upper case only."""
+    log = tmp_path / "steps.jsonl"
+
+    async def scene(sites: Sites) -> None:
+        table = table_of(recorder, log) + "key_bits = 512\n"
+        paths = [sites.write(role, table) for role in ("initiator", "responder")]
+        async with both_ends(paths[0], paths[1]) as ends:
+            await rolled_over(ends, 2)
+
+    play(lab, tmp_path, scene, vendor="birch")
+    names = {one["key_id"] for one in records(log)}
+    assert names == {name.upper() for name in names}
+
+
+def test_an_exhausted_tunnel_is_blocked_and_comes_back(
+    lab: Lab, tmp_path: Path, recorder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ROLLOVER_PROOF", 1.0)  # so short a time is allowed to nobody else
     log = tmp_path / "steps.jsonl"
 
     async def scene(sites: Sites) -> None:

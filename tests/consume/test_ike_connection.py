@@ -155,6 +155,7 @@ def test_what_would_undo_it_is_refused_by_its_name(place: str, value: object, sa
     [
         ('"pubkey", id = "gateway-1', '"pubkey", certs = "gateway-1', "strongswan.connection.local.certs"),
         ('name = "site-2"', 'name = "a b"', "strongswan.name"),
+        ('name = "site-2"', 'name = "site-fence"', "strongswan.name: may not end in -fence"),
         ('name = "site-2"', 'name = "site-2"\nsocket = 5', "strongswan.socket"),
         ('name = "site-2"', 'name = "site-2"\nppk_required = false', "unknown field `ppk_required`"),
     ],

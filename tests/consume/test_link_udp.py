@@ -179,7 +179,7 @@ def test_two_ends_over_real_kmes_change_keys_by_time_and_by_bytes(lab: Lab, tmp_
             async with both_ends(here, there) as ends:
                 await rolled_over(ends, 2)  # by time: an interval of one second
             here = sites.write(
-                "initiator", places.toml("udp", "initiator", rekey_bytes=65_536), rollover="interval = 3600"
+                "initiator", places.toml("udp", "initiator", rekey_bytes=65_536), rollover="interval = 3000"
             )
             async with both_ends(here, there) as ends:
                 await rolled_over(ends, 1)

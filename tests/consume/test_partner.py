@@ -9,64 +9,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from quiver.consume.partner import Partner, PartnerListener
 from quiver.domain import limits
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.responder import Answer, Ask
 from quiver.domain.rollover.steps import Outcome
 from quiver.identity.lab import Lab
 from quiver.net import tls, tls_policy
-from quiver.net.addresses import Address, ListenAddress
 from quiver.net.http_client import CallError, HttpClient
 from quiver.net.tls import make_context, quiver_uri
 from quiver.protocols import rollover
 from quiver.protocols.rollover import RolloverAnswer
 from tests.consume.ground import issued, run
-
-KIND = "wireguard"
-HERE, THERE = "gateway-1", "gateway-2"
-Taken = list[tuple[Ask, str | None]]
-
-
-def visit(
-    lab: Lab, call: Callable[[int], Awaitable[Any]], answer: Answer = Answer.DONE
-) -> tuple[Any, Taken, list[Any]]:
-    """What a caller of the responder's port gets, what the responder was asked for, and what was logged."""
-    taken: Taken = []
-
-    async def take(ask: Ask, key_id: str | None) -> tuple[Answer, str]:
-        taken.append((ask, key_id))
-        return answer, "no room" if answer is Answer.REFUSED else ""
-
-    async def main() -> Any:
-        credentials = issued(lab, "sae-partner", THERE)
-        listener = PartnerListener(take, ListenAddress("127.0.0.1:0"), HERE, KIND, credentials, [lab.saes_trust[1]])
-        await listener.server.start()
-        try:
-            return await call(listener.server.address[1])
-        finally:
-            await listener.server.stop()
-
-    with capture_logs() as logs:
-        got = run(main())
-    return got, taken, list(logs)
-
-
-def partner(lab: Lab, port: int, profile: str = "sae-partner", sae: str = HERE, kind: str = KIND) -> Partner:
-    credentials = issued(lab, profile, sae)
-    return Partner(Address(f"127.0.0.1:{port}"), THERE, kind, credentials, [lab.saes_trust[1]])
-
-
-def asking(
-    lab: Lab, ask: Ask = Ask.OFFER, key_id: str | None = "k1", **who: str
-) -> Callable[[int], Awaitable[Outcome]]:
-    async def call(port: int) -> Outcome:
-        own = partner(lab, port, **who)
-        try:
-            return await own.ask(ask, key_id)
-        finally:
-            await own.close()
-
-    return call
+from tests.consume.partner_ground import HERE, THERE, asking, partner, visit
 
 
 def sending(
@@ -97,7 +51,7 @@ def handshakes(logs: list[Any], side: str = "server") -> list[str]:
         (Answer.DONE, Ask.OFFER, Outcome.DONE),
         (Answer.REFUSED, Ask.OFFER, Outcome.REFUSED),
         (Answer.NOT_YET, Ask.PROVE, Outcome.NOT_YET),
-        (Answer.NOT_YET, Ask.OFFER, Outcome.REFUSED),  # the table of steps knows no such outcome
+        (Answer.NOT_YET, Ask.OFFER, Outcome.LOST),  # the table of steps knows no such outcome
     ],
 )
 def test_the_partner_is_heard_and_answers(lab: Lab, answer: Answer, ask: Ask, outcome: Outcome) -> None:
@@ -112,9 +66,23 @@ def test_a_greeting_may_come_without_a_key(lab: Lab) -> None:
     assert (got, taken) == (Outcome.DONE, [(Ask.GREET, None)])
 
 
+@pytest.mark.parametrize(("ask", "told"), [(Ask.SETTLE, Packets(received=7, sent=9)), (Ask.PROVE, None)])
+def test_the_answer_to_a_settled_key_says_what_the_tunnel_has_carried(lab: Lab, ask: Ask, told: Packets | None) -> None:
+    async def call(port: int) -> Packets | None:
+        own = partner(lab, port)
+        try:
+            await own.ask(ask, "k1")
+            return own.packets
+        finally:
+            await own.close()
+
+    got, _, _ = visit(lab, call)
+    assert got == told
+
+
 def test_an_sae_that_is_not_the_partner(lab: Lab) -> None:
     got, taken, logs = visit(lab, asking(lab, sae="gateway-9"))
-    assert (got, taken) == (Outcome.REFUSED, [])
+    assert (got, taken) == (Outcome.UNREACHED, []), "a new round would not make it another SAE"
     (said,) = [one for one in logs if one["event"] == "call refused"]
     assert (said["caller"], said["log_level"]) == ("gateway-9", "warning")
 
@@ -195,9 +163,11 @@ def test_a_listener_that_is_not_the_partner_is_not_spoken_to(lab: Lab, profile: 
     assert [one["event"] for one in logs if one["log_level"] == "warning"].count("the partner does not answer") == 1
 
 
-def test_an_end_of_another_kind_is_refused(lab: Lab) -> None:
-    got, taken, logs = visit(lab, asking(lab, kind="exec"))
-    assert (got, taken) == (Outcome.REFUSED, [])
+def test_an_end_of_another_kind_is_told_so_and_costs_no_keys(lab: Lab) -> None:
+    got, taken, logs = visit(lab, asking(lab, Ask.GREET, None, kind="exec"))
+    assert (got, taken) == (Outcome.UNREACHED, []), (
+        "REFUSED would begin a round, with a key of its own, again and again"
+    )
     (said,) = [one for one in logs if one["event"] == "the partner answered something wrong"]
     assert "400" in said["reason"]
     assert "kind: this end of the tunnel is of kind wireguard" in said["reason"]
@@ -228,7 +198,16 @@ def test_other_verbs_and_paths_are_refused(lab: Lab, verb: str, path: str, statu
     assert (got, taken) == (status, [])
 
 
-@pytest.mark.parametrize("said", [b"", b"null", b'{"answer": "perhaps"}', b"x" * (limits.ROLLOVER_BODY + 1)])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"null",
+        b'{"answer": "perhaps"}',
+        b'{"answer": "done", "packets": [-1, 0]}',
+        b"x" * (limits.ROLLOVER_BODY + 1),
+    ],
+)
 def test_an_answer_that_is_none_ends_the_round_and_not_the_consumer(lab: Lab, said: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -245,7 +224,7 @@ def test_an_answer_that_is_none_ends_the_round_and_not_the_consumer(lab: Lab, sa
             server.close()
             await server.wait_closed()
 
-    assert run(main()) in {Outcome.REFUSED, Outcome.LOST}
+    assert run(main()) is Outcome.LOST
 
 
 @pytest.mark.parametrize("requests", [0, 1])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from quiver.consume import programs
 from quiver.consume.config_tables import ExecTable
@@ -155,3 +156,21 @@ def test_failed_rounds_do_not_pile_up_keys() -> None:
         await tunnel.switch("k1")  # the one before is kept until it is retired
 
     run(main())
+
+
+def test_a_program_that_cannot_forget_an_unused_key_gets_the_next_one() -> None:
+    """One failed round must not stop all that come after it."""
+
+    async def main() -> None:
+        tunnel = program("/bin/sh", "-c", '[ "$QUIVER_STEP" != retire ]')
+        for name in ("k1", "k2", "k3"):
+            await tunnel.stage(key(name))
+        await tunnel.switch("k3")
+
+    with capture_logs() as logs:
+        run(main())
+    assert [one["log_level"] for one in logs] == ["warning", "warning"]
+
+
+def test_a_key_id_that_no_program_can_be_told_fails_its_round_and_not_the_consumer() -> None:
+    assert "NUL" in failing(program("/bin/true"), lambda one: one.stage(key("k\0")))

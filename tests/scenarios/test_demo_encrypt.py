@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quiver.demo.encrypt.results import LOSS
 from tests.scenarios.processes import QUIVER, alive, group, temporary_directory
 
 pytestmark = pytest.mark.system
@@ -29,6 +30,24 @@ def test_traffic_under_relayed_keys_loses_nothing_while_a_link_is_cut_and_a_rela
     assert told["broken_connections"] == 0
     for fault in told["faults"]:
         assert fault["from"] != fault["to"]
+
+
+def test_real_wireguard_goes_on_over_two_rollovers_while_a_link_is_cut_and_a_relay_dies():
+    """What root sees without a word about the tunnel: four to five minutes, as WireGuard's handshakes are 120 s apart."""
+    words = [QUIVER, "demo-encrypt", "--rollovers", "3", "--json"]  # the first one, then one under each fault
+    with temporary_directory() as temporary, group(words, temporary) as demo:
+        stdout, stderr = demo.communicate(timeout=480)
+        assert demo.returncode == 0, stderr
+        assert not alive(demo.pid)
+    told = json.loads(stdout)
+    assert told["tunnel"] == "wireguard"
+    assert told["rollovers"] >= 3
+    assert told["failed_rollovers"] == 0
+    assert told["reroutes"] == len(told["faults"]) == 2
+    assert told["packets"]["echoes"]["sent"] > 2000
+    assert told["packets"]["echoes"]["lost"] <= LOSS * told["packets"]["echoes"]["sent"]
+    assert told["broken_connections"] == 0
+    assert told["flawless"]
 
 
 def namespaces():

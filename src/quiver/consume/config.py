@@ -20,8 +20,8 @@ private_key = "sae-partner-gateway-1.key"
 trust = ["saes-pq-ca.pem"]
 
 [rollover]                      # may be left out
-interval = 120                  # seconds from one key to the next; the initiator's
-keep = 3600                     # seconds that the last key serves when no new one comes
+interval = 120                  # seconds from one key to the next; the initiator's counts: the responder's has to be the same
+keep = 3600                     # seconds that the last proven key serves when no new one comes; interval + 150 at least
 when_exhausted = "block"        # or "keep": what happens then
 
 [wireguard]                     # or [strongswan], [exec] or [link]: exactly one of them
@@ -42,6 +42,13 @@ remote_addrs = ["198.51.100.7"]
 local = {auth = "pubkey", id = "gateway-1.example"}
 remote = {auth = "pubkey", id = "gateway-2.example"}
 children.net = {local_ts = ["10.1.0.0/24"], remote_ts = ["10.2.0.0/24"]}
+
+[exec]
+command = ["/usr/local/bin/set-key"]  # a path that is not absolute is that of the consumer's working directory
+steps = ["stage", "switch", "block"]  # also prove and retire; may be left out: ["switch"]
+key_bits = 256                  # may be left out
+timeout = 10                    # seconds of a call; may be left out
+
 [link]                          # a demonstration
 carrier = "udp"                 # or "tcp", "tun"
 listen = "192.0.2.20:8470"      # where frames of the other end come to; tcp: the responder's alone
@@ -71,7 +78,7 @@ from quiver.consume.config_tables import (
     StrongswanTable,
     WireguardTable,
 )
-from quiver.consume.ike_connection import check_connection
+from quiver.consume.ike_connection import check_connection, check_name
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 from quiver.net.config_file import LogTable, MetricsTable, Table, path_hook, read_config
@@ -139,6 +146,7 @@ def parse_consumer(text: str, base: Path) -> ConsumerConfig:
     _check_partner(config)
     _check_exhausted(config)
     if config.strongswan is not None:
+        check_name(config.strongswan.name)
         check_connection(config.strongswan.connection)
     if config.link is not None:
         _check_link(config.link, config.consumer.role)
@@ -156,10 +164,13 @@ def _check_partner(config: ConsumerConfig) -> None:
 
 
 def _check_exhausted(config: ConsumerConfig) -> None:
-    """A key lasts until the next one can be in use; what a blocked tunnel needs to come back, or to be blocked at all."""
-    least = config.rollover.interval + (limits.ROLLOVER_PROOF if config.wireguard is not None else 0.0)
+    """A key lasts until the next one has been proven; what a blocked tunnel needs to come back, or to be blocked at all."""
+    least = config.rollover.interval + limits.ROLLOVER_PROOF
     if config.rollover.keep < least:
-        raise ConfigurationError(f"rollover.keep: at least {least:g} s are needed: a new key may take as long")
+        raise ConfigurationError(
+            f"rollover.keep: at least {least:g} s are needed, rollover.interval and {limits.ROLLOVER_PROOF:g}: the next key may "
+            f"take as long to be proven"
+        )
     if config.rollover.when_exhausted != "block":
         return
     if config.wireguard is not None and not config.wireguard.allowed_ips:

@@ -63,8 +63,10 @@ def _certificates(config: ConsumerConfig, now: datetime.datetime) -> Iterator[st
 
 
 def _programs(config: ConsumerConfig) -> Iterator[str]:
-    """What is called is there."""
+    """What is called is there, a program or a socket."""
     if config.wireguard is not None and shutil.which(config.wireguard.program) is None:
         yield f"[wireguard] program: {config.wireguard.program} is not installed (Debian: wireguard-tools)"
+    if config.strongswan is not None and not config.strongswan.socket.is_socket():
+        yield f"[strongswan] socket: {config.strongswan.socket} is no socket; charon has it while it runs, with its plug-in vici"
     if config.exec is not None and shutil.which(config.exec.command[0]) is None:
         yield f"[exec] command: {config.exec.command[0]} is no program"

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +19,7 @@ __all__ = [
     "ExecTable",
     "KmeTable",
     "LinkTable",
+    "NetworkPrefix",
     "PartnerTable",
     "PublicKey",
     "RolloverTable",
@@ -89,8 +91,8 @@ class RolloverTable(Table, frozen=True, kw_only=True):
     """When keys change, in seconds.
 
     Attributes:
-        interval: from one key to the next; the initiator's to know.
-        keep: how long the last key serves when no new one comes.
+        interval: from one key to the next. The initiator's counts; the responder's has to be the same, as `keep` depends on it.
+        keep: how long the last proven key serves when no new one comes; at least `interval` and the time to prove one.
         when_exhausted: what happens then.
     """
 
@@ -122,6 +124,28 @@ class PublicKey(str):
         return super().__new__(cls, text)
 
 
+class NetworkPrefix(str):
+    """A network of IPv4 or IPv6 with the length of its prefix, as `wg` takes it: bits of a host may be set.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """The network from its text."""
+        address, _, length = text.partition("/")
+        try:
+            right = length.isascii() and length.isdigit() and bool(ip_network(f"{address}/{int(length)}", strict=False))
+        except ValueError:
+            right = False
+        if not right:
+            message = f"{text[:49]!r} is not allowed; a network such as 10.2.0.0/24 or 2001:db8::/32 is"
+            raise ValueError(message)
+        return super().__new__(cls, text)
+
+
 class WireguardTable(Table, frozen=True, kw_only=True):
     """One peer of one interface.
 
@@ -137,7 +161,7 @@ class WireguardTable(Table, frozen=True, kw_only=True):
     interface: Interface
     peer: PublicKey
     endpoint: Address | None = None
-    allowed_ips: tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")], ...] = ()
+    allowed_ips: tuple[NetworkPrefix, ...] = ()
     keepalive: Annotated[int, Meta(ge=0, le=65_535)] = 10
     program: Text = "wg"
 

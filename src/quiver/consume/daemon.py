@@ -139,7 +139,9 @@ async def _side(
     assert table.listen is not None
     responding = Responding(end, kme, table.sae)
     stack.push_async_callback(responding.close)
-    listener = PartnerListener(responding.take, table.listen, table.sae, kind, table.credentials, table.trust)
+    listener = PartnerListener(
+        responding.take, end.packets, table.listen, table.sae, kind, table.credentials, table.trust
+    )
     await listener.server.start()
     stack.push_async_callback(listener.server.stop)
     return responding, listener.server.url
@@ -163,14 +165,19 @@ async def _metrics(
 
 
 async def _work(end: End, side: Initiating | Responding) -> None:
-    """Take the tunnel over, as soon as it is there, then do the role's work."""
-    watching = asyncio.create_task(end.watch())
+    """Look after the key's time and do the role's work; neither ends but by an error, which is this one's too."""
+    works = [asyncio.create_task(work) for work in (end.watch(), _serve(end, side))]
     try:
-        while not await end.open():  # noqa: ASYNC110  # nothing tells us when an interface is there
-            await asyncio.sleep(limits.ROLLOVER_BEAT)
-        if isinstance(side, Initiating):
-            await side.run()
-        else:
-            await watching
+        done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+        for work in done:
+            work.result()
     finally:
-        await ended(watching)
+        for work in works:
+            await ended(work)
+
+
+async def _serve(end: End, side: Initiating | Responding) -> None:
+    """Take the tunnel over, as soon as it is there, then do the role's work."""
+    while not await end.open():  # noqa: ASYNC110  # nothing tells us when an interface is there
+        await asyncio.sleep(limits.ROLLOVER_BEAT)
+    await side.run()

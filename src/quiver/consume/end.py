@@ -9,6 +9,7 @@ import structlog
 from quiver.consume.tunnel import Tunnel, TunnelError
 from quiver.domain import limits
 from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.tenure import Tenure
 
 __all__ = ["End", "WhenExhausted"]
@@ -35,9 +36,10 @@ class End:
         self.tunnel: Final = tunnel
         self.when_exhausted: Final = when_exhausted
         self.clock: Final = clock
-        self.tenure: Final = Tenure(keep, clock())
+        self.tenure: Final = Tenure(keep, limits.ROLLOVER_PROOF, clock())
         self.blocked = False
         self.keys = 0  # that came into use
+        self._proven: str | None = None  # the last key that was
         self.trouble: str | None = None  # the tunnel's last refusal, until it does something again
         self._turn: Final = asyncio.Lock()
         self._renewed: Final = asyncio.Event()
@@ -47,20 +49,28 @@ class End:
         return await self._try("make a key ready", lambda: self._done(self.tunnel.stage(key))) is not None
 
     async def switch(self, key_id: str) -> bool:
-        """Bring a key into use; whether the tunnel did."""
+        """Bring a key into use; whether the tunnel did. The key's time begins once it is proven."""
         async with self._turn:
             if await self._told("switch to a key", lambda: self._done(self.tunnel.switch(key_id))) is None:
                 return False
-            self.blocked = False
+            self.tenure.switched(self.clock(), blocked=self.blocked)
+            self._renewed.set()
+            if self.blocked:
+                self.blocked = False
+                _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
         self.keys += 1
-        if self.tenure.renewed(self.clock()):
-            _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
-        self._renewed.set()
         return True
 
     async def proven(self, key_id: str) -> bool | None:
         """Whether both ends use the key; None where the tunnel does not say."""
-        return await self._try("tell its key", lambda: self.tunnel.proven(key_id))
+        async with self._turn:
+            proven = await self._told("tell its key", lambda: self.tunnel.proven(key_id))
+            if proven and key_id != self._proven:
+                self._proven = key_id
+                if self.tenure.renewed(self.clock()):
+                    _log.warning("tunnel has a key again", tunnel=self.tunnel.kind)
+                self._renewed.set()
+        return proven
 
     async def intact(self) -> bool:
         """Whether the tunnel holds what it was given."""
@@ -69,6 +79,10 @@ class End:
     async def retire(self) -> bool:
         """Forget keys that were in use before; whether the tunnel did."""
         return await self._try("forget a key", lambda: self._done(self.tunnel.retire())) is not None
+
+    async def packets(self) -> Packets | None:
+        """What it has carried; None where it does not count, or does not say."""
+        return await self._try("tell its packets", self.tunnel.packets)
 
     async def open(self) -> bool:
         """Take over the tunnel as it is; whether it could be reached."""
@@ -86,15 +100,15 @@ class End:
                 await self._expire()
 
     async def _expire(self) -> None:
-        self.tenure.expires(self.clock())
-        if not self.tenure.expired:
-            return
-        age = round(self.tenure.age(self.clock()))
-        if self.when_exhausted == "block" and not self.blocked:
-            async with self._turn:
+        async with self._turn:  # behind what is under way: it may bring a key
+            self.tenure.expires(self.clock())
+            if not self.tenure.expired:
+                return
+            if self.when_exhausted == "block" and not self.blocked:
                 self.blocked = (
                     await self._told("let itself be blocked", lambda: self._done(self.tunnel.block())) is not None
                 )
+        age = round(self.tenure.age(self.clock()))
         said = "tunnel is blocked: no new key" if self.blocked else "tunnel goes on under an old key: no new one"
         _log.error(said, tunnel=self.tunnel.kind, age_seconds=age)
 

@@ -12,7 +12,15 @@ from typing import Final, TypeAlias, Union
 from quiver.domain import limits
 from quiver.domain.errors import ConfigurationError
 
-__all__ = ["Message", "check_connection", "children_of", "connection_message", "fence_message"]
+__all__ = [
+    "Message",
+    "check_connection",
+    "check_name",
+    "children_of",
+    "connection_message",
+    "fence_message",
+    "fence_name",
+]
 
 Message: TypeAlias = dict[str, Union[str, bytes, list[str], "Message"]]
 """What VICI carries: texts, octets, lists of texts, and sections of these."""
@@ -41,6 +49,7 @@ _LISTS: Final = frozenset(
     {"local_addrs", "remote_addrs", "proposals", "esp_proposals", "ah_proposals", "local_ts", "remote_ts", "groups"}
 )
 """What VICI takes as lists only."""
+_FENCE: Final = "-fence"  # how names of fences end
 _FILES: Final = frozenset({"certs", "cacerts", "pubkeys", "cert", "cacert", "pubkey"})
 
 
@@ -90,6 +99,21 @@ def connection_message(table: Mapping[str, object], ppk_id: str | None) -> Messa
     if ppk_id is not None:
         message["ppk_id"] = ppk_id
     return message
+
+
+def check_name(name: str) -> None:
+    """Whether a connection may be called so.
+
+    Raises:
+        ConfigurationError: it would replace the fence of another one.
+    """
+    if name.endswith(_FENCE):
+        raise ConfigurationError(f"strongswan.name: may not end in {_FENCE}, as the fences of other connections do")
+
+
+def fence_name(name: str) -> str:
+    """What the fence of a connection is called."""
+    return f"{name}{_FENCE}"
 
 
 def fence_message(table: Mapping[str, object]) -> Message:

@@ -13,6 +13,7 @@ from quiver.domain import limits
 from quiver.domain.errors import QuiverError
 from quiver.domain.reply import DeliveredKey
 from quiver.domain.rollover.initiator import Initiator
+from quiver.domain.rollover.losses import Losses
 from quiver.domain.rollover.responder import Ask
 from quiver.domain.rollover.steps import Outcome, Step
 from quiver.domain.rollover.timing import Timing
@@ -39,8 +40,10 @@ class Initiating:
         self._partner: Final = partner
         self._slave: Final = slave
         self.machine: Final = Initiator(timing, end.clock())
+        self.losses: Final = Losses()
         self._key: DeliveredKey | None = None  # of the round under way, until the tunnel has it
         self._said = ""
+        self._lost: dict[str, int] = {}  # packets since the rollover before, for the log
         self._steps: Final[dict[Step, Callable[[], Awaitable[Outcome]]]] = {
             Step.GREET: self._greet,
             Step.KEY: self._get,
@@ -52,7 +55,7 @@ class Initiating:
             Step.PROVE: self._prove,
             Step.WATCH: self._greet,
             Step.PROVE_THERE: lambda: self._ask(Ask.PROVE),
-            Step.SETTLE: lambda: self._ask(Ask.SETTLE),
+            Step.SETTLE: self._settle,
             Step.RETIRE: self._retire,
             Step.FIND: lambda: self._partner.ask(Ask.GREET, self.machine.active),
         }
@@ -70,7 +73,7 @@ class Initiating:
             step, failed = machine.step, machine.failures.copy()
             machine.done(await self._steps[step](), clock())
             if step is Step.SETTLE and machine.step is Step.RETIRE:
-                _log.info("rolled over", tunnel=self._end.tunnel.kind, rollovers=machine.rollovers)
+                _log.info("rolled over", tunnel=self._end.tunnel.kind, rollovers=machine.rollovers, **self._lost)
             if machine.failures != failed and machine.last_failure is not None:
                 self._key = None
                 _log.error("no rollover", tunnel=self._end.tunnel.kind, cause=machine.last_failure.value, at=step.value)
@@ -88,9 +91,13 @@ class Initiating:
         return await self._partner.ask(ask, self.machine.wanted)
 
     async def _greet(self) -> Outcome:
-        if self.machine.active is not None and not await self._end.intact():
+        intact = await self._end.intact()  # also before the first key: a tunnel may have to be kept shut
+        if self.machine.active is not None and not intact:
             return Outcome.FAILED
-        return await self._ask(Ask.GREET)
+        outcome = await self._ask(Ask.GREET)
+        if outcome is Outcome.REFUSED:  # it may have been started again
+            self.losses.restarted()
+        return outcome
 
     async def _get(self) -> Outcome:
         try:
@@ -122,6 +129,15 @@ class Initiating:
             case False:
                 return Outcome.NOT_YET
         return Outcome.FAILED
+
+    async def _settle(self) -> Outcome:
+        outcome = await self._ask(Ask.SETTLE)
+        self._lost = {}
+        if outcome is Outcome.DONE and (there := self._partner.packets) is not None:
+            here = await self._end.packets()
+            lost = None if here is None else self.losses.told(here, there)
+            self._lost = {} if lost is None else {"packets_lost": lost}
+        return outcome
 
     async def _retire(self) -> Outcome:
         return Outcome.DONE if await self._end.retire() else Outcome.FAILED

@@ -106,6 +106,9 @@ class Link:
         """Whether `rekey_bytes` or too many frames went under the present key."""
         return self.ring.hungry(self._most)
 
+    async def packets(self) -> None:
+        """None: frames are counted in `figures`, those that carry nothing among them."""
+
     def figures(self) -> Mapping[str, float]:
         """Frames and bytes either way, what was dropped, and connections that are carried."""
         ring = self.ring

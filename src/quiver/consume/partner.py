@@ -1,4 +1,4 @@
-"""The channel between the two ends of a tunnel: HTTPS with post-quantum certificates of SAEs; it carries key_IDs, never keys."""
+"""The channel between the two ends of a tunnel: HTTPS with post-quantum certificates of SAEs; key_IDs, never keys."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Final
 import structlog
 
 from quiver.domain import limits
-from quiver.domain.errors import RemoteError, RequestError, UnauthorizedError
+from quiver.domain.errors import RequestError, UnauthorizedError
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.responder import Answer, Ask
 from quiver.domain.rollover.steps import Outcome
 from quiver.net import tls
@@ -24,6 +25,7 @@ __all__ = ["Partner", "PartnerListener"]
 _log = structlog.get_logger("quiver.consume.partner")
 
 _OUTCOMES: Final = {Answer.DONE: Outcome.DONE, Answer.NOT_YET: Outcome.NOT_YET, Answer.REFUSED: Outcome.REFUSED}
+_WRONG: Final = "the partner answered something wrong"
 _CONNECT: Final = 5.0  # seconds
 _BEFORE: Final = frozenset({CallFailure.UNREACHABLE, CallFailure.TLS})  # the request was not sent
 
@@ -56,6 +58,7 @@ class Partner:
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._kind: Final = kind
         self._said = ""  # why the last call failed
+        self.packets: Packets | None = None  # that the partner has carried, where its last answer said so
         self._http: Final = HttpClient(
             f"https://{host}:{address.port}",
             tls=tls.partner_client(credentials, trust).expecting(quiver_uri("sae", sae)),
@@ -74,22 +77,24 @@ class Partner:
         body = rollover.encode(RolloverAsk(ask=ask, kind=self._kind, key_id=key_id))
         try:
             status, answer = await self._http.call("POST", rollover.PATH, body)
-            if status != 200:
-                raise RemoteError(f"HTTP status {status}: {printable(answer.decode(errors='replace'))}", status=status)
+            if status != 200:  # an end of another kind, a wrong SAE: no round would mend that, each would cost a key
+                self._note(_WRONG, f"HTTP status {status}: {printable(answer.decode(errors='replace'))}")
+                return Outcome.UNREACHED if 400 <= status < 500 else Outcome.LOST
             said = rollover.decode_answer(answer)
         except CallError as error:
             self._note("the partner does not answer", error.message)
             return Outcome.UNREACHED if error.failure in _BEFORE else Outcome.LOST
-        except (RemoteError, RequestError) as error:
-            self._note("the partner answered something wrong", error.message)
-            return Outcome.REFUSED
+        except RequestError as error:
+            self._note(_WRONG, error.message)
+            return Outcome.LOST
+        self.packets = said.packets
         if said.reason:
             self._note("the partner refuses", said.reason)
         else:
             self._said = ""
         if said.answer is Answer.NOT_YET and ask is not Ask.PROVE:
-            self._note("the partner answered something wrong", f"{said.answer.value!r} to {ask.value!r}")
-            return Outcome.REFUSED
+            self._note(_WRONG, f"{said.answer.value!r} to {ask.value!r}")
+            return Outcome.LOST
         return _OUTCOMES[said.answer]
 
     def _note(self, what: str, reason: str) -> None:
@@ -103,6 +108,7 @@ class PartnerListener:
 
     Args:
         take: works on a message, of which one comes at a time; the answer, and why it refuses.
+        packets: what the tunnel has carried, for the answer to SETTLE.
         listen: address.
         sae: the initiator's SAE ID, which its certificate has to name.
         kind: of the tunnel.
@@ -116,6 +122,7 @@ class PartnerListener:
     def __init__(
         self,
         take: Callable[[Ask, str | None], Awaitable[tuple[Answer, str]]],
+        packets: Callable[[], Awaitable[Packets | None]],
         listen: ListenAddress,
         sae: str,
         kind: str,
@@ -123,6 +130,7 @@ class PartnerListener:
         trust: Sequence[Path],
     ) -> None:
         self._take: Final = take
+        self._packets: Final = packets
         self._sae: Final = sae
         self._kind: Final = kind
         self.server: Final = HttpServer(
@@ -148,4 +156,5 @@ class PartnerListener:
         if ask.kind != self._kind:
             raise RequestError(f"kind: this end of the tunnel is of kind {self._kind}")
         answer, reason = await self._take(ask.ask, ask.key_id)
-        return HttpAnswer(body=rollover.encode(RolloverAnswer(answer=answer, reason=reason[:500])))
+        packets = await self._packets() if ask.ask is Ask.SETTLE else None
+        return HttpAnswer(body=rollover.encode(RolloverAnswer(answer=answer, reason=reason[:500], packets=packets)))

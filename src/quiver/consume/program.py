@@ -16,6 +16,8 @@ still holds its stdout or stderr: a program that goes on in the background gives
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
+
 from quiver.consume import programs
 from quiver.consume.config_tables import ExecTable
 from quiver.consume.held import HeldKeys
@@ -23,6 +25,8 @@ from quiver.consume.tunnel import TunnelError
 from quiver.domain.reply import DeliveredKey
 
 __all__ = ["Program"]
+
+_log = structlog.get_logger("quiver.consume.program")
 
 
 class Program:
@@ -51,10 +55,13 @@ class Program:
         """Call it with a key that is to be used soon; one that was ready and never used is over.
 
         Raises:
-            TunnelError: it failed.
+            TunnelError: it failed with the new key. That it could not forget the old one is logged, and hinders nothing.
         """
         for replaced in self._keys.stage(key):
-            await self._call("retire", replaced, with_key=False)
+            try:
+                await self._call("retire", replaced, with_key=False)
+            except TunnelError as error:
+                _log.warning("the program did not forget a key that was never used", reason=error.message)
         await self._call("stage", key.key_id)
 
     async def switch(self, key_id: str) -> None:
@@ -106,6 +113,9 @@ class Program:
     def hungry(self) -> bool:
         """Never."""
         return False
+
+    async def packets(self) -> None:
+        """None: what the program carries is its own matter."""
 
     def figures(self) -> Mapping[str, float]:
         """How often it was called."""

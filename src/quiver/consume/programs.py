@@ -75,6 +75,8 @@ def _started(
         )
     except OSError as error:
         raise TunnelError(f"{words[0]}: {error.strerror}") from None
+    except ValueError:
+        raise TunnelError(f"{words[0]}: no program can be told a key_ID, or a word, with a NUL in it") from None
     finally:
         if given != subprocess.DEVNULL:
             os.close(given)

@@ -7,7 +7,11 @@ import structlog
 
 from quiver.client import KmeClient
 from quiver.consume.end import End
+from quiver.domain import limits
 from quiver.domain.errors import QuiverError
+from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.initiator import Failure
+from quiver.domain.rollover.proof import Proof
 from quiver.domain.rollover.responder import Answer, Ask, Responder, Work
 
 __all__ = ["Responding"]
@@ -31,6 +35,7 @@ class Responding:
         self._turn: Final = asyncio.Lock()
         self._under_way: Final[set[asyncio.Task[tuple[Answer, str]]]] = set()
         self.machine: Final = Responder()
+        self.proof: Final = Proof(limits.ROLLOVER_PROOF)
         self.refused = 0  # offers whose key could not be made ready
         self.heard: float | None = None  # when the initiator called last
 
@@ -38,6 +43,26 @@ class Responding:
     def rollovers(self) -> int:
         """Keys that both ends have counted."""
         return self.machine.rollovers
+
+    async def run(self) -> None:
+        """Look after the tunnel between the initiator's calls, without an end."""
+        while True:
+            await asyncio.sleep(limits.ROLLOVER_BEAT)
+            await self.look()
+
+    async def look(self) -> None:
+        """Say where a key is not seen in use in time; while the initiator is silent, see that the tunnel has what it should."""
+        async with self._turn:
+            now = self._end.clock()
+            active = self.machine.active
+            if active is not None and self.proof.pending and await self._end.proven(active):
+                self.proof.found()
+            if self.proof.run_out(now):
+                _log.error(
+                    "the tunnel does not use its key", tunnel=self._end.tunnel.kind, cause=Failure.NOT_PROVEN.value
+                )
+            if self.heard is None or now - self.heard > limits.ROLLOVER_BEAT:
+                await self._end.intact()
 
     async def take(self, ask: Ask, key_id: str | None) -> tuple[Answer, str]:
         """The answer to a message, and why it is refused, once its work is done."""
@@ -63,7 +88,7 @@ class Responding:
         reason = ""
         match work:
             case Work.LOOK:
-                succeeded = self.machine.active is None or await self._end.intact()
+                succeeded = await self._end.intact() or self.machine.active is None  # looked at in either case
             case Work.STAGE:
                 assert key_id is not None
                 reason = await self._stage(key_id)
@@ -71,10 +96,14 @@ class Responding:
             case Work.SWITCH:
                 assert key_id is not None
                 succeeded = await self._end.switch(key_id)
+                if succeeded:
+                    self.proof.begun(self._end.clock())
             case Work.PROVE:
                 assert key_id is not None
                 succeeded = bool(await self._end.proven(key_id))
-                if not succeeded and not await self._end.intact():
+                if succeeded:
+                    self.proof.found()
+                elif not await self._end.intact():
                     return self.machine.lost(), self._end.trouble or "the tunnel no longer holds the key"
             case Work.RETIRE:
                 succeeded = await self._end.retire()
@@ -95,7 +124,8 @@ class Responding:
         if 8 * len(keys[0].key) != wanted:
             self.refused += 1
             return f"the key has {8 * len(keys[0].key)} bits, this tunnel's have {wanted}"
-        if not await self._end.stage(keys[0]):
+        key = DeliveredKey(key_id, keys[0].key)  # by the name that the initiator uses: some KMEs' are in upper case
+        if not await self._end.stage(key):
             self.refused += 1
             return self._end.trouble or "the tunnel did not take the key"
         return ""

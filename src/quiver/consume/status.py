@@ -64,7 +64,7 @@ def words_of(status: Status) -> str:
         "consumer": f"{status['tunnel']}, {status['role']}",
         "state": status["trouble"] or "well",
         "rollovers": f"{status['rollovers']}, counted by both ends",
-        "key in use": f"{status['key_age_seconds']:.0f} s old, number {status['keys']} since the start",
+        "key in use": f"last one proven {status['key_age_seconds']:.0f} s ago, number {status['keys']} since the start",
         "partner": "heard" if status["partner_up"] else "not heard",
         "failures": failures,
         **{name.replace("_", " "): f"{value:g}" for name, value in status["own"].items()},

@@ -9,6 +9,7 @@ The responder sends under the new IKE_SA as soon as it has answered, a moment be
 there within that moment is lost. So it is counted, at both ends (`PacketTally`).
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -18,18 +19,23 @@ import structlog
 from quiver.consume.charon import Charon, IkeSa, PacketTally
 from quiver.consume.config_tables import StrongswanTable
 from quiver.consume.held import HeldKeys
-from quiver.consume.ike_connection import children_of, connection_message, fence_message
+from quiver.consume.ike_connection import children_of, connection_message, fence_message, fence_name
 from quiver.consume.tunnel import TunnelError
 from quiver.domain import limits
 from quiver.domain.errors import RequestError
 from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.losses import Packets
 from quiver.protocols.etsi014_checks import check_key_id
 
 __all__ = ["Strongswan"]
 
 _log = structlog.get_logger("quiver.consume.strongswan")
 
+_KEY_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as of ETSI GS QKD 014, in lower case
 _BITS: Final = 256  # RFC 8784 section 2: at least twice what the tunnel's security level is to be, which is 128
+_TRYING: Final = (
+    limits.ROLLOVER_PROOF + limits.ROLLOVER_PATIENCE
+)  # seconds; the initiator counts from its own switch, a later one
 
 
 class Strongswan:
@@ -51,9 +57,11 @@ class Strongswan:
         self._clock: Final = clock
         self._charon: Final = Charon(table.socket)
         self._children: Final = children_of(table.connection)
-        self._fence: Final = f"{table.name}-fence"
+        self._fence: Final = fence_name(table.name)
+        self._prefix: Final = f"quiver-{table.name}-"  # of the names of secrets
         self._keys: Final = HeldKeys()
         self._before: frozenset[int] = frozenset()  # IKE_SAs that there were when the key in use was switched to
+        self._unproven_until = 0.0  # the tunnel may be down until then: the key in use is still being tried
         self._retry_at = 0.0
         self._said: str | None = None  # why the last IKE_SA did not come up
         self._sas = 0
@@ -97,6 +105,7 @@ class Strongswan:
         await self._end_older()  # what rounds that failed have left
         if key_id != self._keys.active:  # else it is a repeat: what was begun by the first call counts
             self._before = frozenset(sa.number for sa in await self._look())
+            self._unproven_until = self._clock() + _TRYING
         await self._hold(key_id)
         self._keys.switch(key_id)
         await self._initiate(await self._fresh())
@@ -113,10 +122,15 @@ class Strongswan:
         fresh = await self._fresh()
         if not self._up(fresh) and await self._try_again(fresh):
             fresh = await self._fresh()
-        return key_id == self._keys.active and self._up(fresh)
+        proven = key_id == self._keys.active and self._up(fresh)
+        if proven:
+            self._unproven_until = 0.0
+        return proven
 
     async def intact(self) -> bool:
-        """Whether the tunnel is up. What charon has lost of it is given to it again, and the initiator has it come up again.
+        """Whether the tunnel is up, or its key still has time to be proven: a peer that does not answer costs no further key.
+
+        What charon has lost of it is given to it again, and the initiator has it come up again.
 
         So a tunnel whose peer was away for long comes back under the last key when the network has no other, and one whose
         secrets `swanctl --load-creds` has unloaded, as it does with all that are not in its files, stays complete.
@@ -127,16 +141,16 @@ class Strongswan:
         active = self._keys.active
         if active is None:
             return False
+        sas = await self._look()  # before the connection is there again: a charon that was started anew has none yet
         if not await self._held(active):
             self._restored += 1
             _log.warning("charon had lost the connection or its key; they were loaded again")
             await self._hold(active)
-        sas = await self._look()
         if not self._up(sas) and await self._try_again(sas):
             self._restored += 1
             sas = await self._look()
             _log.warning("the tunnel was down; it was started again", up=self._up(sas))
-        return self._up(sas)
+        return self._up(sas) or self._clock() < self._unproven_until
 
     async def retire(self) -> None:
         """Let all IKE_SAs go but the newest, which is of the key in use, and unload and wipe all other keys.
@@ -167,6 +181,15 @@ class Strongswan:
         """Never: charon itself renews the keys of CHILD_SAs, as the connection says."""
         return False
 
+    async def packets(self) -> Packets:
+        """Of ESP, over all CHILD_SAs of the connection.
+
+        Raises:
+            TunnelError: as `open`.
+        """
+        await self._look()
+        return Packets(self._packets.packets_in, self._packets.packets_out)
+
     def figures(self) -> Mapping[str, float]:
         """Packets by this end's count, IKE_SAs that exist, that failed, and what had to be given to charon again."""
         return {
@@ -183,6 +206,7 @@ class Strongswan:
         sas = await self._charon.ike_sas(self._table.name)
         self._packets.read(sas)
         self._sas = len(sas)
+        self._before &= {sa.number for sa in sas}  # a charon that was started anew gives numbers again
         return sas
 
     async def _fresh(self) -> list[IkeSa]:
@@ -255,15 +279,19 @@ class Strongswan:
     # --- secrets --------------------------------------------------------------------------------------------------
 
     def _secret(self, key_id: str) -> str:
-        """Under what charon keeps a key; secrets of others never begin so."""
-        return f"quiver-{self._table.name}-{key_id.lower()}"
+        """Under what charon keeps a key."""
+        return f"{self._prefix}{key_id.lower()}"
 
     async def _load(self, key_id: str) -> None:
         await self._charon.load_ppk(self._secret(key_id), key_id.lower(), self._keys[key_id])
 
     async def _unload(self, *, but: str | None) -> None:
-        """Unload the keys of this connection, those of earlier runs too."""
+        """Unload the keys of this connection, those of earlier runs too.
+
+        They are told by the prefix *and* a key_ID after it: "site" must not take the keys of "site-2" for its own.
+        """
         kept = None if but is None else self._secret(but)
         for identifier in await self._charon.secrets():
-            if identifier.startswith(self._secret("")) and identifier != kept:
+            ours = identifier.startswith(self._prefix) and _KEY_ID.fullmatch(identifier.removeprefix(self._prefix))
+            if ours and identifier != kept:
                 await self._charon.unload_secret(identifier)

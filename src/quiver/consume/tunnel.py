@@ -5,6 +5,7 @@ from typing import Protocol
 
 from quiver.domain.errors import RemoteError
 from quiver.domain.reply import DeliveredKey
+from quiver.domain.rollover.losses import Packets
 
 __all__ = ["Tunnel", "TunnelError"]
 
@@ -83,6 +84,13 @@ class Tunnel(Protocol):
 
     def hungry(self) -> bool:
         """Whether it wants a new key before its time, as so much was sent under the present one."""
+
+    async def packets(self) -> Packets | None:
+        """Packets of its users that it has carried since the consumer's start; None where it does not count them.
+
+        Raises:
+            TunnelError: it cannot be reached.
+        """
 
     def figures(self) -> Mapping[str, float]:
         """Numbers of its own for the metrics: name, with its unit → value; those that end in `_total` only rise."""

@@ -1,7 +1,8 @@
-"""Messages between the two ends of a tunnel, JSON over HTTPS: key_IDs and states, never keys.
+"""Messages between the two ends of a tunnel, JSON over HTTPS: key_IDs, states and counts, never keys.
 
     POST /rollover/v1   {"ask": "offer", "kind": "wireguard", "key_ID": "..."}
     200                 {"answer": "done"}
+    200                 {"answer": "done", "packets": [18304, 18297]}     to "settle", of a tunnel that counts
 
 `kind` is the tunnel's kind, the same at both ends. Both are strict: what is unknown is refused.
 """
@@ -12,6 +13,7 @@ import msgspec
 
 from quiver.domain import limits
 from quiver.domain.errors import RequestError
+from quiver.domain.rollover.losses import Packets
 from quiver.domain.rollover.responder import Answer, Ask
 
 __all__ = ["PATH", "RolloverAnswer", "RolloverAsk", "decode_answer", "decode_ask", "encode"]
@@ -37,16 +39,18 @@ class RolloverAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     key_id: _KeyId | None = msgspec.field(default=None, name="key_ID")
 
 
-class RolloverAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RolloverAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The partner's answer.
 
     Attributes:
         answer: its word.
         reason: why it refuses, in words.
+        packets: that its tunnel has carried; to SETTLE, where it counts them.
     """
 
     answer: Answer
     reason: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    packets: Packets | None = None
 
 
 def encode(message: RolloverAsk | RolloverAnswer) -> bytes:

@@ -73,12 +73,13 @@ class World:
         quiet: (from, to) in which the channel carries nothing.
         keyless: likewise, in which the initiator's node gives no key.
         refusing: likewise, in which the responder's node gives none.
+        broken: likewise, in which the initiator's tunnel takes no key.
     """
 
-    def __init__(self, seed, *, loss=0.0, quiet=(), keyless=(), refusing=(), timing=None):
+    def __init__(self, seed, *, loss=0.0, quiet=(), keyless=(), refusing=(), broken=(), timing=None):
         self.drawn = random.Random(seed)
         self.loss = loss
-        self.quiet, self.keyless, self.refusing = quiet, keyless, refusing
+        self.quiet, self.keyless, self.refusing, self.broken = quiet, keyless, refusing, broken
         self.timing = timing or Timing(interval=120.0, lead=15.0)
         self.now = 0.0
         self.names = (f"key-{number}" for number in itertools.count(1))
@@ -121,8 +122,9 @@ class World:
                 self.given += 1
                 machine.got_key(next(self.names))
         elif step in {Step.SWITCH, Step.SWITCH_BLIND}:
-            slot.switch(machine.wanted, self.now)
-            outcome = Outcome.DONE
+            outcome = Outcome.FAILED if self.during(self.broken) else Outcome.DONE
+            if outcome is Outcome.DONE:
+                slot.switch(machine.wanted, self.now)
         elif step is Step.PROVE:
             outcome = Outcome.DONE if slot.proven else Outcome.NOT_YET
         else:

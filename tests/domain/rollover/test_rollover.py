@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from quiver.domain.rollover.initiator import Failure
+from quiver.domain.rollover.initiator import Failure, Initiator
 from quiver.domain.rollover.responder import Answer, Ask, Responder
 from quiver.domain.rollover.steps import NEXT, Outcome, Step
 from quiver.domain.rollover.timing import Timing
@@ -71,6 +71,61 @@ def test_an_answer_that_is_lost_at_the_switch_leaves_the_tunnel_alive(late):
     world.run(400)
     agree(world)
     assert world.initiator.active == world.responder.active
+
+
+@pytest.mark.parametrize("switched", [False, True])
+@pytest.mark.parametrize("lacking", ["keyless", "refusing"])
+def test_two_ends_that_differ_find_the_key_that_both_hold_where_the_network_has_none(switched, lacking):
+    """An answer is lost at the switch, the channel is silent for a minute, and no fresh key comes for half an hour."""
+    world = World(0)
+    while world.initiator.step is not Step.TURN or not world.counted[0]:
+        world.run(0.05)
+    if switched:
+        world.respond(Ask.TURN, world.initiator.wanted)
+    world.initiator.done(Outcome.LOST, world.now)
+    world.quiet = [(world.now, world.now + 60)]
+    setattr(world, lacking, [(world.now, world.now + 1800)])
+    world.run(1800)
+    assert world.wire.dead == 0
+    assert world.initiator.active == world.responder.active
+    assert world.given <= 2 + 1800 / world.timing.pause_most + 8
+    world.run(400)
+    agree(world)
+    assert len(world.counted[0]) >= 4
+
+
+def test_a_tunnel_that_took_its_key_too_late_finds_its_partner_where_the_network_has_no_other():
+    world = World(0)
+    while world.initiator.step is not Step.SWITCH or not world.counted[0]:
+        world.run(0.05)
+    world.broken = [(world.now, world.now + 60)]
+    world.keyless = [(world.now, world.now + 1800)]
+    world.run(1800)
+    assert world.initiator.failures[Failure.TUNNEL] >= 1
+    assert world.wire.dead == 0
+    assert world.initiator.active == world.responder.active
+    world.run(400)
+    agree(world)
+
+
+@pytest.mark.parametrize("step", [Step.SWITCH, Step.SWITCH_BLIND])
+def test_a_switch_that_fails_for_good_is_counted_and_the_partner_looked_at_again(step):
+    timing = Timing(interval=120.0)
+    machine, now, keys, greeted = Initiator(timing, 0.0), 0.0, 0, 0
+    while now < 3600:
+        now = max(now, machine.due) + 0.01
+        greeted += machine.step is Step.GREET
+        outcome = Outcome.DONE
+        if machine.step is Step.KEY:
+            keys += 1
+            machine.got_key(f"key-{keys}")
+        elif machine.step is step or (machine.step is Step.TURN and step is Step.SWITCH_BLIND):
+            outcome = Outcome.FAILED if machine.step is step else Outcome.LOST
+        machine.done(outcome, now)
+    assert machine.failures[Failure.TUNNEL] >= 30
+    assert machine.last_failure is Failure.TUNNEL
+    assert greeted >= 30
+    assert keys <= 3600 / timing.pause_most + 8
 
 
 @pytest.mark.parametrize("seed", SEEDS)

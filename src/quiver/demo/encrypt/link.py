@@ -64,13 +64,14 @@ class EchoTraffic:
         self.counts = Counts()
         self._transports: Final[list[asyncio.BaseTransport]] = []
         self._sending: asyncio.Task[None] | None = None
+        self._sender: _Sender
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         echo, _ = await loop.create_datagram_endpoint(_Echo, local_addr=(HOST, self._target))
-        here, sender = await loop.create_datagram_endpoint(_Sender, remote_addr=(HOST, self._entry))
+        here, self._sender = await loop.create_datagram_endpoint(_Sender, remote_addr=(HOST, self._entry))
         self._transports.extend((echo, here))
-        self._sending = asyncio.create_task(self._send(sender))
+        self._sending = asyncio.create_task(self._send(self._sender))
         return self
 
     async def __aexit__(
@@ -79,6 +80,10 @@ class EchoTraffic:
         assert self._sending is not None
         self._sending.cancel()
         await asyncio.gather(self._sending, return_exceptions=True)
+        deadline = perf_counter() + _LATE
+        while self._sender.heard < self.counts.echoes and perf_counter() < deadline:  # noqa: ASYNC110  # what comes tells nobody
+            await asyncio.sleep(1 / _RATE)
+        self.counts.unanswered = max(self.counts.unanswered, self.counts.echoes - self._sender.heard)
         for transport in self._transports:
             transport.close()
 

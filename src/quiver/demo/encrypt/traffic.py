@@ -12,6 +12,8 @@ from quiver.demo.encrypt.commands import Running, started
 __all__ = ["Counts", "ForeignTraffic", "Traffic"]
 
 _PING: Final = re.compile(rb"icmp_seq=(\d+)")
+_OVERDUE: Final = b"no answer yet"  # how ping -O names a packet that has no answer when the next one is sent
+_SEQUENCE: Final = 1 << 16  # numbers of ICMP echoes, which begin again after them
 _PING_EVERY: Final = 0.05  # seconds; 20 packets a second notice an outage of a tenth
 _INTERVAL: Final = re.compile(rb"\]\s+[\d.]+-[\d.]+\s+sec\s+[\d.]+ \w?Bytes\s+([\d.]+) (\w?)bits/sec(.*)")
 _LOST: Final = re.compile(rb"(\d+)/(\d+) \(")
@@ -26,7 +28,7 @@ class Counts(msgspec.Struct, kw_only=True):
     """What traffic has seen so far.
 
     Attributes:
-        echoes: packets sent that want an answer; `unanswered` of them have none, though it is late.
+        echoes: packets sent that want an answer; `unanswered` of them have none, though the next one was sent.
         datagrams: packets sent that want none; `lost` of them did not arrive.
         megabits: of the stream, each second's, in Mbit/s.
         broken: connections that ended by themselves.
@@ -81,7 +83,7 @@ class ForeignTraffic:
         iperf = (*self._here, "iperf3", "-c", self._address, "-t", _FOREVER)
         await self._start((*iperf, "-p", "5201", "-b", _STREAM_RATE), None)
         await self._start((*iperf, "-p", "5202", "-u", "-b", _DATAGRAM_RATE, "-l", "1000"), None)
-        await self._start((*self._here, "ping", "-i", str(_PING_EVERY), self._address), self._echo)
+        await self._start((*self._here, "ping", "-O", "-i", str(_PING_EVERY), self._address), self._echo)
         return self
 
     async def __aexit__(
@@ -101,10 +103,12 @@ class ForeignTraffic:
             self.counts.broken += 1
 
     def _echo(self, line: bytes) -> None:
-        """An answer: all before it that have none are lost."""
+        """An answer, or that there is none yet: a tunnel that stands still is seen while it does."""
         if (found := _PING.search(line)) is not None:
-            self.counts.echoes = max(self.counts.echoes, int(found[1]))
-            self._answered += 1
+            half, sent = _SEQUENCE // 2, self.counts.echoes
+            number = sent + (int(found[1]) - sent + half) % _SEQUENCE - half
+            self.counts.echoes = max(sent, number)
+            self._answered += _OVERDUE not in line
             self.counts.unanswered = self.counts.echoes - self._answered
 
     _answered = 0

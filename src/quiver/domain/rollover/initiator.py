@@ -33,8 +33,12 @@ _GIVEN_UP: Final = {
 _ASKING: Final = frozenset({Step.GREET, Step.OFFER, Step.TURN, Step.WATCH, Step.PROVE_THERE, Step.SETTLE, Step.FIND})
 _PROVING: Final = frozenset({Step.PROVE, Step.WATCH, Step.PROVE_THERE})  # by turns, within one time
 _WAITING: Final = _PROVING | {Step.FIND}
-_PATIENT: Final = frozenset({Step.OFFER, Step.TURN, Step.SETTLE})
-_OF_FRESH: Final = frozenset({Step.OFFER, Step.STAGE, Step.TURN, Step.SWITCH, Step.SWITCH_BLIND})
+_BRINGING: Final = frozenset(
+    {Step.KEY, Step.OFFER}
+)  # without a key that both nodes give, one that both ends hold is left
+_SWITCHING: Final = frozenset({Step.SWITCH, Step.SWITCH_BLIND})
+_PATIENT: Final = _SWITCHING | {Step.OFFER, Step.TURN, Step.SETTLE}
+_OF_FRESH: Final = _SWITCHING | {Step.OFFER, Step.STAGE, Step.TURN}
 
 
 class Initiator:
@@ -52,12 +56,13 @@ class Initiator:
         self.step = Step.GREET
         self.due = now  # when it is to be done
         self.active: str | None = None
-        self.before: str | None = None  # what was in use before, until the active one is settled
+        self.before: str | None = None  # what was in use before, or could not be: until the active one is settled
         self.fresh: str | None = None
         self.rollovers = 0  # counted by both ends
         self.failures: Final[dict[Failure, int]] = dict.fromkeys(Failure, 0)
         self.last_failure: Failure | None = None
         self.partner_heard = False  # whether the last call was answered
+        self._differs = False  # the partner has said that it uses another key
         self._round_at = now  # when the next round is to begin
         self._entered = now  # when the present step was entered first
         self._unsure = False  # a call of this step may have been carried out though no answer came
@@ -96,6 +101,8 @@ class Initiator:
             self._unsure = True
         if (failure := _GIVEN_UP.get((ended, outcome))) is not None:
             self._give_up(failure, now)
+            if ended in _BRINGING and self._differs and self.before is not None:
+                self._alternate(self._next_round)
             return
         match ended, outcome:
             case Step.GREET, Outcome.REFUSED | Outcome.FAILED:
@@ -125,6 +132,8 @@ class Initiator:
     def _hear(self, ended: Step, outcome: Outcome) -> None:
         if ended in _ASKING:
             self.partner_heard = outcome not in {Outcome.LOST, Outcome.UNREACHED}
+        if ended in {Step.GREET, Step.FIND} and outcome in {Outcome.DONE, Outcome.REFUSED}:
+            self._differs = outcome is Outcome.REFUSED
 
     def _enter(self, step: Step, now: float) -> None:
         self.step, self.due, self._entered, self._unsure = step, now, now, False
@@ -160,11 +169,14 @@ class Initiator:
                 self._enter(Step.SWITCH_BLIND, now)
             case Step.FIND:
                 self._alternate(now)
+            case Step.SWITCH | Step.SWITCH_BLIND:
+                self.before = self.fresh  # the partner uses it, and this end holds it: it may be the only common one
+                self._give_up(Failure.TUNNEL, now)
             case _:
                 self._give_up(Failure.PARTNER_SILENT, now)
 
     def _alternate(self, now: float) -> None:
-        """The partner is still silent: it may use the other one of the last two keys."""
+        """The partner is still silent, or has said that it uses another key: it may use the other one of the last two."""
         if self.before is None:
             self._enter(Step.FIND, now)
             return

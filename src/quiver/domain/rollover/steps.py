@@ -49,7 +49,7 @@ class Outcome(enum.Enum):
     REFUSED = "the partner refused"
     FAILED = "this side failed"
     LOST = "no answer; the partner may have done it"
-    UNREACHED = "the partner was not reached"
+    UNREACHED = "the partner was not reached, or would not listen: it has done nothing"
 
 
 _S, _O = Step, Outcome
@@ -60,9 +60,9 @@ NEXT: Final[dict[tuple[Step, Outcome], Step]] = {
     (_S.GREET, _O.UNREACHED): _S.GREET,
     (_S.GREET, _O.FAILED): _S.KEY,  # early: this end does not hold what it should
     (_S.KEY, _O.DONE): _S.OFFER,
-    (_S.KEY, _O.FAILED): _S.GREET,
+    (_S.KEY, _O.FAILED): _S.GREET,  # or SWITCH_BLIND to the key before, where the two ends differ and it is held
     (_S.OFFER, _O.DONE): _S.STAGE,
-    (_S.OFFER, _O.REFUSED): _S.GREET,
+    (_S.OFFER, _O.REFUSED): _S.GREET,  # likewise
     (_S.OFFER, _O.LOST): _S.OFFER,
     (_S.OFFER, _O.UNREACHED): _S.OFFER,
     (_S.STAGE, _O.DONE): _S.TURN,
@@ -72,7 +72,7 @@ NEXT: Final[dict[tuple[Step, Outcome], Step]] = {
     (_S.TURN, _O.LOST): _S.TURN,
     (_S.TURN, _O.UNREACHED): _S.TURN,
     (_S.SWITCH, _O.DONE): _S.PROVE,
-    (_S.SWITCH, _O.FAILED): _S.SWITCH,
+    (_S.SWITCH, _O.FAILED): _S.SWITCH,  # for a time: then the round is given up
     (_S.PROVE, _O.DONE): _S.PROVE_THERE,
     (_S.PROVE, _O.NOT_YET): _S.WATCH,
     (_S.PROVE, _O.FAILED): _S.WATCH,
@@ -93,7 +93,7 @@ NEXT: Final[dict[tuple[Step, Outcome], Step]] = {
     (_S.RETIRE, _O.DONE): _S.GREET,
     (_S.RETIRE, _O.FAILED): _S.GREET,
     (_S.SWITCH_BLIND, _O.DONE): _S.FIND,
-    (_S.SWITCH_BLIND, _O.FAILED): _S.SWITCH_BLIND,
+    (_S.SWITCH_BLIND, _O.FAILED): _S.SWITCH_BLIND,  # likewise
     (_S.FIND, _O.DONE): _S.KEY,  # it is there again: whatever the two ends hold, a new round makes it equal
     (_S.FIND, _O.REFUSED): _S.KEY,
     (_S.FIND, _O.FAILED): _S.KEY,
