@@ -30,8 +30,8 @@ class World:
         return self.random.random() < probability
 
     def run(self, seconds: float) -> None:
-        until = self._time + seconds
-        while self._queue and self._queue[0][0] <= until:
-            self._time, _, event = heapq.heappop(self._queue)
+        until, queue = self._time + seconds, self._queue
+        while queue and queue[0][0] <= until:
+            self._time, _, event = heapq.heappop(queue)
             event()
         self._time = until
