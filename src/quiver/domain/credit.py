@@ -133,6 +133,8 @@ def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
     Returns:
         Path version → bytes.
     """
+    if not claims:  # as towards most neighbours of most nodes
+        return {}
     reserve = available // 8 if any(claim.priority == 0 and claim.need for claim in claims) else 0
     wanted = [replace(claim, need=min(claim.need, claim.urgent)) for claim in claims if claim.urgent]
     first = _share(available, wanted, reserve)

@@ -93,7 +93,7 @@ class Node:
             entropy=entropy,
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
-            linked=lambda neighbour: self.ends.links.along(neighbour) is not None,
+            linked=lambda neighbour: self.ends.links.linked(neighbour),
             link_up=lambda link: self.ends.links.up(link),
             reached=lambda peer: self.meeting.reached(peer),
         )
@@ -279,7 +279,7 @@ class Node:
         """When `step` is to be called at the latest, even if nothing happens."""
         moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline]
         moments += [collector.due for collector in self.ends.collectors.values()]
-        return min(moment for moment in moments if moment is not None)
+        return min([moment for moment in moments if moment is not None])
 
     @property
     def due(self) -> float:

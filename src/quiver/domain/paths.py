@@ -265,12 +265,12 @@ class Paths:
     @property
     def due(self) -> float | None:
         """When pad is to be divided again, or a version to be reviewed; None where nothing has happened."""
-        moments = [source.due for source in self.sources.values()]
+        moments = [due for source in self.sources.values() if (due := source.due) is not None]
         if self._stirred:
             moments.append(self._divided_at + limits.CREDIT_PAUSE)
         elif self._paced:
             moments.append(self._divided_at + limits.CREDIT_LOOK)
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min(moments, default=None)
 
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.

@@ -22,7 +22,7 @@ _LARGEST: Final = (1 << 63) - 1  # the largest integer of every database
 _DIGESTS: Final = frozenset(
     ("ack", "batch", "digest", "echo", "incarnation", "mac", "nonce", "run", "segment", "tag", "to_run")
 )
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){0,32}")  # up to 32 bytes: SHA-256
+_HEX: Final = re.compile(r"[0-9a-f]{0,64}")  # up to 32 bytes: SHA-256
 _BYTES: Final = {"nonce": NONCE, "tag": limits.TAG}  # bytes that a member has
 _SOURCE_KEY_IDS: Final = "key_ids"
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<where>[^`]*)`$")
@@ -131,7 +131,7 @@ def _check(name: str, value: object) -> None:
 
 def _check_text(name: str, text: str) -> None:
     if name in _DIGESTS:
-        if not _HEX.fullmatch(text):
+        if len(text) % 2 or not _HEX.fullmatch(text):
             raise RequestError(f"{name} shall be at most 64 lower-case hexadecimal digits, of whole bytes")
     elif name == _SOURCE_KEY_IDS:
         if not 0 < len(text) <= limits.KEY_ID_LENGTH or not text.isprintable():
