@@ -56,7 +56,7 @@ def answered_keys_are_fetched_once(load: Load, scenery: Scenery) -> list[str]:
             got[attempt.key_id, attempt.slave].append(attempt.time)
         if attempt.lost:
             lost.add((attempt.key_id, attempt.slave))
-    homes = scenery.directory().homes
+    homes = scenery.homes
     found = []
     for (key_id, slave), times in got.items():
         if len(times) > 1 and not _given_by_a_lost_past(scenery.sites[homes[slave]], times):

@@ -1,8 +1,8 @@
 """Virtual time and seeded randomness."""
 
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 
 class World:
@@ -24,7 +24,7 @@ class World:
 
     def after(self, delay: float, event: Callable[[], None]) -> None:
         self._count += 1
-        heapq.heappush(self._queue, (self._time + delay, self._count, event))
+        heappush(self._queue, (self._time + delay, self._count, event))
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -32,6 +32,6 @@ class World:
     def run(self, seconds: float) -> None:
         until, queue = self._time + seconds, self._queue
         while queue and queue[0][0] <= until:
-            self._time, _, event = heapq.heappop(queue)
+            self._time, _, event = heappop(queue)
             event()
         self._time = until

@@ -132,10 +132,12 @@ class Collector:
         return max(limits.SEGMENT_MIN, min(limits.SEGMENT_MAX, self.link.level // 8))
 
     def _wants(self, now: float) -> bool:
-        if not self.link.collect or self._getting or now < self._pause_until or self._context.outbox.full:
+        if not self.link.collect or self._getting or now < self._pause_until:
             return False
         pads = self._context.pads[self.link.neighbour]
         if pads.level(self.link.id) + limits.SEGMENT_MIN > self.link.level:  # first what is so most of the time
+            return False
+        if self._context.outbox.full:
             return False
         if len(pads.segments) >= limits.SEGMENTS_PER_LINK or pads.announced(self.link.id) >= limits.HANDOVERS_OPEN:
             return False

@@ -108,6 +108,9 @@ class Node:
         )
         peers = {peer.node: peer for peer in _of(Peer, kept)}
         self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
+        # Straight from here on: in each turn they are asked many times.
+        self.context.met, self.context.reached = self.meeting.met, self.meeting.reached
+        self.context.linked, self.context.link_up = self.ends.links.linked, self.ends.links.up
         self.run: Final = self.meeting.run  # names this start of the node: its counters and events begin anew
         self.paths: Final = Paths(self.context, kept)
         self.vault: Final = Vault(self.context, self.paths.destinations, self.meeting.peer, _of(Batch, kept))
@@ -240,7 +243,7 @@ class Node:
             self.meeting.begin(peer)
         elif not reached and self.meeting.reached(peer):
             self.paths.stir()  # credit may flow
-        if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+        if Outcome.MEET_FIRST in [answer.outcome for answer in answers]:
             self.meeting.doubted(peer)
             self.meeting.begin(peer)
 
