@@ -88,7 +88,8 @@ class Collector:
         self._announced_at: Final[dict[str, float]] = {}
         self._seen: Final = sorted(seen, key=lambda record: record.order)
         # Keyed BLAKE2b (RFC 7693): nobody who reads the memory can try keys against it. Keyed once: there are two for each key.
-        self._keyed: Final = hashlib.blake2b(digest_size=8, key=context.audit_salt)
+        self._name_hash: Final = hashlib.blake2b(b"id ", digest_size=8, key=context.audit_salt)
+        self._key_hash: Final = hashlib.blake2b(b"key ", digest_size=8, key=context.audit_salt)
         self._fingerprints: Final = {mark for record in self._seen for mark in record.fingerprints}
         self.failures = 0  # of *Get key* in a row
         self.refusals = 0  # of all calls, since the start
@@ -371,14 +372,9 @@ class Collector:
 
     # --- keys seen before -----------------------------------------------------------------------------------------
 
-    def _fingerprint(self, what: bytes) -> int:
-        keyed = self._keyed.copy()
-        keyed.update(what)
-        return int.from_bytes(keyed.digest(), "big") >> 1  # 63 bits fit any database's integer
-
     def _fresh(self, key_id: str, key: Secret) -> _Fresh | None:
         """The key with its fingerprints; None where it or its key_ID was seen before."""
-        marks = self._fingerprint(b"id " + key_id.lower().encode()), self._fingerprint(b"key " + key.reveal())
+        marks = _fingerprint(self._name_hash, key_id.lower().encode()), _fingerprint(self._key_hash, key.reveal())
         return _Fresh(key_id, key, marks) if self._fingerprints.isdisjoint(marks) else None
 
     def _remember(self, segment: Segment, keys: Iterable[_Fresh]) -> None:
@@ -392,3 +388,9 @@ class Collector:
             oldest = self._seen.pop(0)
             self._fingerprints.difference_update(oldest.fingerprints)
             self._context.journal.delete(oldest, lazy=True)
+
+
+def _fingerprint(begun: "hashlib.blake2b", what: bytes) -> int:
+    whole = begun.copy()
+    whole.update(what)
+    return int.from_bytes(whole.digest(), "big") >> 1  # 63 bits fit any database's integer

@@ -163,8 +163,9 @@ class Links:
         stood_still = max(0.0, now - self._looked - limits.LINK_BEAT)  # it is due on each moment of the grid
         self._looked = now
         for watch in list(self._watches.values()):
-            if watch.unanswered is not None:
-                watch.unanswered += stood_still
+            if watch.unanswered is None:
+                continue  # nothing is silent
+            watch.unanswered += stood_still
             due = watch.due
             if due is None or now < due:
                 continue

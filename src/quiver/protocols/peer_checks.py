@@ -126,7 +126,7 @@ def _check(name: str, value: object) -> None:
     elif isinstance(value, tuple | list | dict):
         check_count(name, len(value), 0, limits.PEER_ENTRIES)
         for entry in chain(value, value.values()) if isinstance(value, dict) else value:
-            _check(name, entry)
+            (_check_text if isinstance(entry, str) else _check)(name, entry)  # key_IDs by the hundred
 
 
 def _check_text(name: str, text: str) -> None:
