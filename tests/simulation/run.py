@@ -78,7 +78,7 @@ def run_seed(
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage collection meanwhile: nearly all objects of a run live until its end, and looking through them takes a tenth of it."""
+    """No garbage collection meanwhile: nearly all objects of a run live until its end, so that it looks at them for nothing."""
     before = gc.isenabled()
     gc.disable()
     try:

@@ -181,11 +181,13 @@ class Site:
             if self.up and life == self.life and self._wake_at <= now:
                 self._wake_at = float("inf")
                 assert self.driver is not None
-                if self._stirred or not self.driver.beat():
+                due = None if self._stirred else self.driver.beat()
+                if due is None:
                     self._stirred = False
                     self._turn()
                 if self.up and life == self.life and self.driver is not None:
-                    self._wake(max(0.0, min(self.driver.node.due, now + 1.0) - now) + 1e-6)
+                    due = self.driver.node.due if due is None else due
+                    self._wake(max(0.0, min(due, now + 1.0) - now) + 1e-6)
 
         self.world.after(delay, turn)
 

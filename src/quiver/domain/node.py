@@ -287,8 +287,12 @@ class Node:
     @property
     def due(self) -> float:
         """When `step`, or `beats`, is to be called at the latest, even if nothing happens."""
+        return self.due_with(self.step_due)
+
+    def due_with(self, step_due: float) -> float:
+        """Likewise, where it is known when `step` is due: beats change nothing of that, and it takes long to find."""
         beat = self.ends.links.due
-        return self.step_due if beat is None else min(beat, self.step_due)
+        return step_due if beat is None else min(beat, step_due)
 
     def contacts(self) -> set[str]:
         """All nodes with which this one exchanges messages."""
