@@ -50,7 +50,7 @@ class Load:
 
     def ask(self, master: str, slave: str, count: int = 1, size: int = 256, *, others: tuple[str, ...] = ()) -> Asked:
         """A master asks for keys for a slave, and for others of the same node."""
-        homes = self.scenery.directory().homes
+        homes = self.scenery.homes
         home = homes[master]
         site = self.scenery.sites[home]
         slaves = (slave, *others)
@@ -73,7 +73,7 @@ class Load:
         asked.lost = asked.error is None and not asked.keys
 
     def fetch(self, master: str, slave: str, key_ids: list[str]) -> None:
-        site = self.scenery.sites[self.scenery.directory().homes[slave]]
+        site = self.scenery.sites[self.scenery.homes[slave]]
         attempts = [Fetched(key_id, slave, self.world.now()) for key_id in key_ids]
         self.fetched += attempts
 

@@ -46,6 +46,7 @@ class Scenery:
     ):
         self.world = world
         self.names = [f"n{i}" for i in range(nodes)]
+        self.homes = {f"sae-{name}-{k}": name for name in self.names for k in (0, 1, 2)}
         random = world.random
         self.edges = edges if edges is not None else self._graph(nodes)
         self.transport = Transport(world, **transport)
@@ -129,12 +130,11 @@ class Scenery:
         )
 
     def directory(self) -> Directory:
-        homes = {f"sae-{name}-{k}": name for name in self.names for k in (0, 1, 2)}
         pairs = {frozenset((f"sae-{e.source}-0", f"sae-{e.destination}-0")) for e in self.paths}
         pairs |= {frozenset((f"sae-{e.source}-1", f"sae-{e.destination}-1")) for e in self.paths}
         pairs |= {frozenset((f"sae-{e.source}-{k}", f"sae-{e.destination}-2")) for e in self.paths for k in (0, 1)}
         pairs |= {frozenset((f"sae-{name}-0", f"sae-{name}-{k}")) for name in self.names for k in (1, 2)}
-        return Directory(homes=homes, pairs=frozenset(pairs))
+        return Directory(homes=self.homes, pairs=frozenset(pairs))
 
     def reroute(self, old: PathEntry, nodes: tuple[str, ...] | None = None) -> PathEntry | None:
         """The next version of a path over another route, a random one where none is given."""

@@ -177,14 +177,17 @@ class Site:
         self._wake_at, life = moment, self.life
 
         def turn() -> None:
-            if self.up and life == self.life and self._wake_at <= self.world.now():
+            now = self.world.now()
+            if self.up and life == self.life and self._wake_at <= now:
                 self._wake_at = float("inf")
                 assert self.driver is not None
-                if self._stirred or not self.driver.beat():
+                due = None if self._stirred else self.driver.beat()
+                if due is None:
                     self._stirred = False
                     self._turn()
                 if self.up and life == self.life and self.driver is not None:
-                    self._wake(max(0.0, min(self.driver.node.due, self.world.now() + 1.0) - self.world.now()) + 1e-6)
+                    due = self.driver.node.due if due is None else due
+                    self._wake(max(0.0, min(due, now + 1.0) - now) + 1e-6)
 
         self.world.after(delay, turn)
 

@@ -137,7 +137,7 @@ class Transport:
             finish(None)
 
     def _is_cut(self, pair: tuple[str, str], link: str) -> bool:
-        return frozenset(pair) in self.cut or link in self.cut_links
+        return link in self.cut_links or (bool(self.cut) and frozenset(pair) in self.cut)
 
     def _arrive(self, message: Message, header, items: tuple[Item, ...], sender: str, finish) -> None:
         kind, receiver = message.kind, self.sites[message.peer]

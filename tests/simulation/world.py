@@ -1,8 +1,8 @@
 """Virtual time and seeded randomness."""
 
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 
 class World:
@@ -27,14 +27,14 @@ class World:
 
     def after(self, delay: float, event: Callable[[], None]) -> None:
         self._count += 1
-        heapq.heappush(self._queue, (self._time + delay, self._count, event))
+        heappush(self._queue, (self._time + delay, self._count, event))
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
 
     def run(self, seconds: float) -> None:
-        until = self._time + seconds
-        while self._queue and self._queue[0][0] <= until:
-            self._time, _, event = heapq.heappop(self._queue)
+        until, queue = self._time + seconds, self._queue
+        while queue and queue[0][0] <= until:
+            self._time, _, event = heappop(queue)
             event()
         self._time = until

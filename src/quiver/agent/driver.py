@@ -114,19 +114,20 @@ class Driver:
 
     # --- a turn ---------------------------------------------------------------------------------------------------
 
-    def beat(self) -> bool:
+    def beat(self) -> float | None:
         """Let the beats of links out where nothing else is due: five in a second are too many for a turn each.
 
         Returns:
-            Whether that was all; False where a turn is due.
+            When something is next due, where that was all; None where a turn is due.
         """
-        if self.node.step_due <= self.node.now:
-            return False
+        step_due = self.node.step_due
+        if step_due <= self.node.now:
+            return None
         links = self.node.ends.links
         before = links.changes
         for message in self.node.beats():
             self._edges.send(message)
-        return links.changes == before
+        return self.node.due_with(step_due) if links.changes == before else None
 
     def turn(self) -> Transaction | None:
         """Let the node act on what has happened; what has to be durable before `effects`, None where nothing has.

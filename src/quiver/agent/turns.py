@@ -195,7 +195,7 @@ class Turns:
             timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
             await self._wake.wait()
             timer.cancel()
-            if not (self._stirred or driver.beat()):
+            if not self._stirred and driver.beat() is None:
                 return
             self._wake.clear()
 

@@ -87,6 +87,9 @@ class Collector:
         self._fetches: Final[dict[str, _Fetch]] = {}
         self._announced_at: Final[dict[str, float]] = {}
         self._seen: Final = sorted(seen, key=lambda record: record.order)
+        # Keyed BLAKE2b (RFC 7693): nobody who reads the memory can try keys against it. Keyed once: there are two for each key.
+        self._name_hash: Final = hashlib.blake2b(b"id ", digest_size=8, key=context.audit_salt)
+        self._key_hash: Final = hashlib.blake2b(b"key ", digest_size=8, key=context.audit_salt)
         self._fingerprints: Final = {mark for record in self._seen for mark in record.fingerprints}
         self.failures = 0  # of *Get key* in a row
         self.refusals = 0  # of all calls, since the start
@@ -118,20 +121,24 @@ class Collector:
     @property
     def due(self) -> float | None:
         """When a pause of the device's ends, until `calls` has seen that; None where there is none."""
+        if self.facts is None or not (self._fetches or self._pause_until):
+            return None
         moments = [fetch.again_at for fetch in self._fetches.values() if not fetch.flying]
         if self._pause_until:
             moments.append(self._pause_until)
-        return min(moments, default=None) if self.facts is not None else None
+        return min(moments, default=None)
 
     def _target(self) -> int:
         """Bytes of the next segment: an eighth of the level, within the limits."""
         return max(limits.SEGMENT_MIN, min(limits.SEGMENT_MAX, self.link.level // 8))
 
     def _wants(self, now: float) -> bool:
-        if not self.link.collect or self._getting or now < self._pause_until or self._context.outbox.full:
+        if not self.link.collect or self._getting or now < self._pause_until:
             return False
         pads = self._context.pads[self.link.neighbour]
         if pads.level(self.link.id) + limits.SEGMENT_MIN > self.link.level:  # first what is so most of the time
+            return False
+        if self._context.outbox.full:
             return False
         if len(pads.segments) >= limits.SEGMENTS_PER_LINK or pads.announced(self.link.id) >= limits.HANDOVERS_OPEN:
             return False
@@ -365,15 +372,10 @@ class Collector:
 
     # --- keys seen before -----------------------------------------------------------------------------------------
 
-    def _fingerprint(self, what: bytes) -> int:
-        # Keyed BLAKE2b (RFC 7693): nobody who reads the memory can try keys against it. 63 bits fit any database's integer.
-        digest = hashlib.blake2b(what, digest_size=8, key=self._context.audit_salt).digest()
-        return int.from_bytes(digest, "big") >> 1
-
     def _fresh(self, key_id: str, key: Secret) -> _Fresh | None:
         """The key with its fingerprints; None where it or its key_ID was seen before."""
-        marks = self._fingerprint(b"id " + key_id.lower().encode()), self._fingerprint(b"key " + key.reveal())
-        return None if any(mark in self._fingerprints for mark in marks) else _Fresh(key_id, key, marks)
+        marks = _fingerprint(self._name_hash, key_id.lower().encode()), _fingerprint(self._key_hash, key.reveal())
+        return _Fresh(key_id, key, marks) if self._fingerprints.isdisjoint(marks) else None
 
     def _remember(self, segment: Segment, keys: Iterable[_Fresh]) -> None:
         marks = [mark for fresh in keys for mark in fresh.marks]
@@ -386,3 +388,9 @@ class Collector:
             oldest = self._seen.pop(0)
             self._fingerprints.difference_update(oldest.fingerprints)
             self._context.journal.delete(oldest, lazy=True)
+
+
+def _fingerprint(begun: "hashlib.blake2b", what: bytes) -> int:
+    whole = begun.copy()
+    whole.update(what)
+    return int.from_bytes(whole.digest(), "big") >> 1  # 63 bits fit any database's integer

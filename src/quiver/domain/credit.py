@@ -135,6 +135,8 @@ def divide(available: int, claims: Sequence[Claim]) -> dict[str, int]:
     """
     reserve = available // 8 if any(claim.priority == 0 and claim.need for claim in claims) else 0
     wanted = [replace(claim, need=min(claim.need, claim.urgent)) for claim in claims if claim.urgent]
+    if not wanted:
+        return _share(available, claims, reserve)
     first = _share(available, wanted, reserve)
     rest = [replace(claim, need=claim.need - first[claim.key]) if claim.urgent else claim for claim in claims]
     used = sum(first[claim.key] for claim in wanted if claim.priority == 0)

@@ -13,7 +13,7 @@ import msgspec
 from quiver.domain import records
 from quiver.domain.event_log import EventLog
 from quiver.domain.events import RaisedAlarm
-from quiver.domain.records import Burned, Own, Peer, Record
+from quiver.domain.records import Burned, Own, Peer, Record, Segment
 from quiver.domain.secret import Secret
 
 __all__ = ["Alarm", "AuditLine", "Journal", "Write"]
@@ -58,6 +58,7 @@ class Journal:
         burned: the account of all pad.
         urgent: whether something has to become durable before anything leaves.
         changes: of records of pad and of paths, since the start; what is counted from them holds as long as this stays.
+        pad_changes: of those, the changes of pad segments.
         events: what has happened in this run; nothing of it needs a commit.
         alarmed: name → times raised in this run.
     """
@@ -71,6 +72,7 @@ class Journal:
         self.burned: Final = burned
         self.urgent = False
         self.changes = 0
+        self.pad_changes = 0
         self.events: Final = EventLog()
         self.alarmed: Final[dict[str, int]] = {}
 
@@ -79,6 +81,7 @@ class Journal:
         name = (record.kind, record.id)
         self._records[name] = record
         self.changes += record.kind not in (Peer.kind, Own.kind)  # noted with almost every message, and each second
+        self.pad_changes += record.kind == Segment.kind
         if secret:
             self._secrets.add(name)
             self._erasures.pop(name, None)
@@ -89,6 +92,7 @@ class Journal:
         name = (record.kind, record.id)
         self._records[name] = None
         self.changes += 1
+        self.pad_changes += record.kind == Segment.kind
         self._secrets.discard(name)
         self._erasures.pop(name, None)
         if record.secret is not None:

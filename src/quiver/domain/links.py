@@ -105,6 +105,7 @@ class Links:
         self._origin: Final = clock.now()  # of the grid of times on which all links of this node beat together
         self._looked = self._origin  # when `review` was called last
         self.changes = 0  # of the states of links, since the start
+        self._ways: dict[str, str] = {}  # neighbour → the first link to it that is up; `_find_ways` keeps it
         self.configure(entries)
 
     def configure(self, entries: Iterable[LinkEntry]) -> None:
@@ -118,6 +119,7 @@ class Links:
                 known.entry = entry
             else:
                 self._watches[link] = _Watch(entry, self._clock.now())
+        self._find_ways()
 
     # --- states ---------------------------------------------------------------------------------------------------
 
@@ -131,8 +133,18 @@ class Links:
 
     def along(self, neighbour: str) -> str | None:
         """The link along which a neighbour is reached now: the first that is up; None where none is."""
-        found = (link for link, watch in self._watches.items() if watch.entry.neighbour == neighbour and self.up(link))
-        return next(found, None)
+        return self._ways.get(neighbour)
+
+    def linked(self, neighbour: str) -> bool:
+        """Whether a link to a neighbour is up."""
+        return neighbour in self._ways
+
+    def _find_ways(self) -> None:
+        """Called wherever links come, go or change their state; what it finds is asked for many times in each turn."""
+        self._ways.clear()
+        for link, watch in self._watches.items():
+            if watch.state is LinkState.UP:
+                self._ways.setdefault(watch.entry.neighbour, link)
 
     def _move(self, watch: _Watch, sign: LinkSign) -> None:
         before, watch.state = watch.state, LINK_MOVES[watch.state, sign]
@@ -142,6 +154,7 @@ class Links:
         event = LinkUp if watch.state is LinkState.UP else LinkDown
         self._journal.events.note(event(link=watch.entry.id, neighbour=watch.entry.neighbour))
         self.changes += 1
+        self._find_ways()
         self._changed(watch.entry.neighbour)
 
     def review(self) -> None:
@@ -150,9 +163,11 @@ class Links:
         stood_still = max(0.0, now - self._looked - limits.LINK_BEAT)  # it is due on each moment of the grid
         self._looked = now
         for watch in list(self._watches.values()):
-            if watch.unanswered is not None:
-                watch.unanswered += stood_still
-            if watch.due is None or now < watch.due:
+            if watch.unanswered is None:
+                continue  # nothing is silent
+            watch.unanswered += stood_still
+            due = watch.due
+            if due is None or now < due:
                 continue
             if watch.doubted is None:
                 watch.doubted = now
@@ -221,6 +236,10 @@ class Links:
         """When a beat is to be sent, or silence to be looked at; None where there is no link."""
         if not self._watches:
             return None
-        moments = [watch.next_beat for watch in self._watches.values() if not watch.flying]
-        moments += [watch.due for watch in self._watches.values() if watch.due is not None]
-        return min([*moments, self._after(self._clock.now())])
+        moments = [self._after(self._clock.now())]
+        for watch in self._watches.values():
+            if not watch.flying:
+                moments.append(watch.next_beat)
+            if (due := watch.due) is not None:
+                moments.append(due)
+        return min(moments)

@@ -79,7 +79,7 @@ class Meeting:
     ) -> None:
         self._context: Final = context
         self._host: Final = host
-        self._key: Final = key
+        self._keyed: Final = hmac.new(key, digestmod="sha256")  # once: nearly every commit has a number to vouch for
         self._own: Final = own
         self.peers: Final = peers
         self._started = started
@@ -91,7 +91,9 @@ class Meeting:
     # --- headers --------------------------------------------------------------------------------------------------
 
     def _mac(self, incarnation: str, run: str, number: int) -> str:
-        return hmac.digest(self._key, _LABEL + f"{incarnation}/{run}/{number}".encode(), "sha256").hex()
+        mac = self._keyed.copy()
+        mac.update(_LABEL + f"{incarnation}/{run}/{number}".encode())
+        return mac.hexdigest()
 
     def header_for(self, peer: str) -> Header:
         """The header of a message or answer to a node, with the commit number that is durable now."""

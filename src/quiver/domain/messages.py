@@ -101,8 +101,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weight(self) -> int:
         """Bytes that it adds to a message, roughly: base64 takes four for three."""
-        values = (getattr(self, field) for field in self.__struct_fields__)
-        return 256 + sum(_weight(value) for value in values)
+        return 256 + sum([_weight(getattr(self, field)) for field in self.__struct_fields__])
 
 
 class Heartbeat(Item, frozen=True, kw_only=True):

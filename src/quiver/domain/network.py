@@ -127,7 +127,7 @@ class Directory(msgspec.Struct, frozen=True):
         return frozenset((one, other)) in self.pairs
 
 
-class Network(msgspec.Struct, frozen=True):
+class Network(msgspec.Struct, frozen=True, dict=True):
     """The network as one node sees it.
 
     Attributes:
@@ -170,4 +170,11 @@ class Network(msgspec.Struct, frozen=True):
 
     def level(self, neighbour: str) -> int:
         """Bytes of own pad towards a neighbour after which this end stops collecting, over all links to it."""
-        return sum(link.level for link in self.links if link.neighbour == neighbour)
+        return self._levels.get(neighbour, 0)
+
+    @cached_property
+    def _levels(self) -> dict[str, int]:
+        levels: dict[str, int] = {}
+        for link in self.links:
+            levels[link.neighbour] = levels.get(link.neighbour, 0) + link.level
+        return levels

@@ -93,7 +93,7 @@ class Node:
             entropy=entropy,
             met=lambda peer: self.meeting.met(peer),
             audit_salt=own.secret.reveal() if own.secret is not None else b"",
-            linked=lambda neighbour: self.ends.links.along(neighbour) is not None,
+            linked=lambda neighbour: self.ends.links.linked(neighbour),
             link_up=lambda link: self.ends.links.up(link),
             reached=lambda peer: self.meeting.reached(peer),
         )
@@ -108,6 +108,9 @@ class Node:
         )
         peers = {peer.node: peer for peer in _of(Peer, kept)}
         self.meeting: Final = Meeting(self.context, host, mac_key, own, peers, number)
+        # Straight from here on: in each turn they are asked many times.
+        self.context.met, self.context.reached = self.meeting.met, self.meeting.reached
+        self.context.linked, self.context.link_up = self.ends.links.linked, self.ends.links.up
         self.run: Final = self.meeting.run  # names this start of the node: its counters and events begin anew
         self.paths: Final = Paths(self.context, kept)
         self.vault: Final = Vault(self.context, self.paths.destinations, self.meeting.peer, _of(Batch, kept))
@@ -240,7 +243,7 @@ class Node:
             self.meeting.begin(peer)
         elif not reached and self.meeting.reached(peer):
             self.paths.stir()  # credit may flow
-        if any(answer.outcome is Outcome.MEET_FIRST for answer in answers):
+        if Outcome.MEET_FIRST in [answer.outcome for answer in answers]:
             self.meeting.doubted(peer)
             self.meeting.begin(peer)
 
@@ -279,13 +282,17 @@ class Node:
         """When `step` is to be called at the latest, even if nothing happens."""
         moments = [self._next_beat, self.paths.due, self.outbox.due(), self.delivery.deadline]
         moments += [collector.due for collector in self.ends.collectors.values()]
-        return min(moment for moment in moments if moment is not None)
+        return min([moment for moment in moments if moment is not None])
 
     @property
     def due(self) -> float:
         """When `step`, or `beats`, is to be called at the latest, even if nothing happens."""
+        return self.due_with(self.step_due)
+
+    def due_with(self, step_due: float) -> float:
+        """Likewise, where it is known when `step` is due: beats change nothing of that, and it takes long to find."""
         beat = self.ends.links.due
-        return self.step_due if beat is None else min(beat, self.step_due)
+        return step_due if beat is None else min(beat, step_due)
 
     def contacts(self) -> set[str]:
         """All nodes with which this one exchanges messages."""

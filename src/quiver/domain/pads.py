@@ -8,7 +8,6 @@ Rules that this module keeps:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Final, NamedTuple
 
 from quiver.domain import limits
@@ -23,7 +22,7 @@ SegmentView = tuple[str, bool, int, bool]  # owner, usable, mark or top, given
 
 
 class _Count(NamedTuple):
-    """What is counted over all segments, as of one number of the journal's changes.
+    """What is counted over all segments, as of one number of the journal's changes of segments.
 
     Attributes:
         owned: see `LinkPads.owned`; likewise the next.
@@ -106,21 +105,29 @@ class LinkPads:
         return self._count().announced.get(link, 0)
 
     def _count(self) -> _Count:
-        """Count anew, but only after a change: this is asked for many times in each turn."""
-        if self._counted.changes != self._journal.changes:
-            own = [segment for segment in self._own() if segment.mark < segment.length]
-            left = [segment.length - segment.mark for segment in own]
-            owned_of, levels, announced = dict[str, int](), dict[str, int](), dict[str, int]()
-            for segment, length in zip(own, left, strict=True):
-                owned_of[segment.link] = owned_of.get(segment.link, 0) + length
-            for segment in self.segments.values():
-                if segment.owner == self._node and not segment.given:
-                    levels[segment.link] = levels.get(segment.link, 0) + segment.length - segment.mark
-                if segment.state is SegmentState.ANNOUNCED:
-                    announced[segment.link] = announced.get(segment.link, 0) + 1
-            available = sum(islice(left, limits.PIECES_PER_RANGE))
-            self._counted = _Count(self._journal.changes, sum(left), available, owned_of, levels, announced)
+        """Count anew, but only after a change: this is asked for many times in each turn.
+
+        Whoever changes a segment notes it in the journal before anything is counted again.
+        """
+        if self._counted.changes != self._journal.pad_changes:
+            self._counted = self._counted_anew()
         return self._counted
+
+    def _counted_anew(self) -> _Count:
+        left: list[int] = []
+        owned_of, levels, announced = dict[str, int](), dict[str, int](), dict[str, int]()
+        for segment in self.segments.values():
+            link, state = segment.link, segment.state
+            if segment.owner == self._node and not segment.given:
+                length = segment.length - segment.mark
+                levels[link] = levels.get(link, 0) + length
+                if state is SegmentState.USABLE and length > 0:
+                    left.append(length)
+                    owned_of[link] = owned_of.get(link, 0) + length
+            if state is SegmentState.ANNOUNCED:
+                announced[link] = announced.get(link, 0) + 1
+        available = sum(left[: limits.PIECES_PER_RANGE])
+        return _Count(self._journal.pad_changes, sum(left), available, owned_of, levels, announced)
 
     # --- the owner's side -----------------------------------------------------------------------------------------
 

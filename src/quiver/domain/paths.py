@@ -177,7 +177,7 @@ class Paths:
     def unlink(self, neighbours: Collection[str]) -> None:
         """No link leads to these nodes any more: retired versions give up what is open over them. Ready blocks stay."""
         for source in self.sources.values():
-            if source.entry.after(self._context.node) in neighbours:
+            if source.after in neighbours:
                 source.void_all("link-removed")
         for neighbour in neighbours:
             for table in (self.wanted, self.spare, self._gauges):
@@ -265,12 +265,12 @@ class Paths:
     @property
     def due(self) -> float | None:
         """When pad is to be divided again, or a version to be reviewed; None where nothing has happened."""
-        moments = [source.due for source in self.sources.values()]
+        moments = [due for source in self.sources.values() if (due := source.due) is not None]
         if self._stirred:
             moments.append(self._divided_at + limits.CREDIT_PAUSE)
         elif self._paced:
             moments.append(self._divided_at + limits.CREDIT_LOOK)
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min(moments, default=None)
 
     def grant(self, *, repeat: bool) -> None:
         """Divide the pad among the paths and send credit that has changed upstream; `repeat` sends all.
@@ -317,8 +317,7 @@ class Paths:
         """
         claims: dict[str, list[Claim]] = {}
         for source in self.sources.values():
-            after = source.entry.after(self._context.node)
-            claims.setdefault(after, []).append(source.claim(self._missing(source)))
+            claims.setdefault(source.after, []).append(source.claim(self._missing(source)))
         busy = {key: relay for key, relay in self.relays.items() if not relay.idle}
         for relay in busy.values():
             claims.setdefault(relay.after, []).append(relay.claim())
@@ -331,6 +330,8 @@ class Paths:
             self.wanted[neighbour] = max(0, needed - owned)
             self.spare[neighbour] = max(0, owned - needed)
             self._watch_level(neighbour, owned)
+            if not own:  # as towards most neighbours of most nodes
+                continue
             held = sum(bound.get(claim.key, 0) for claim in own)
             if not held:
                 shares = divide(owned, own)

@@ -60,7 +60,7 @@ class Record(msgspec.Struct, kw_only=True, dict=True):
     @property
     def id(self) -> str:
         """The record's name within its kind."""
-        return "#".join(str(getattr(self, field)) for field in self.named_by)
+        return "#".join([str(getattr(self, field)) for field in self.named_by])
 
     @property
     def secret(self) -> Secret | None:

@@ -102,7 +102,10 @@ class Relay:
     @property
     def set_aside(self) -> int:
         """Bytes of pad that credit told to the node before still binds: a path that was promised pad finds it here."""
-        return max(0, self._promises.highest(self._context.clock.now()) - self._top) + self._unseen()
+        return self._set_aside(self._context.clock.now(), self._unseen())
+
+    def _set_aside(self, now: float, unseen: int) -> int:
+        return max(0, self._promises.highest(now) - self._top) + unseen
 
     def limit(self, fair: int, extra: int) -> int:
         """The credit to pass to the node before: the least of that held, the pad for this path and the rate.
@@ -114,8 +117,8 @@ class Relay:
         allowed = self._allowed()
         if not allowed:
             return 0
-        now = self._context.clock.now()
-        own = min(self.set_aside + extra, fair) - self._unseen()
+        now, unseen = self._context.clock.now(), self._unseen()
+        own = min(self._set_aside(now, unseen) + extra, fair) - unseen
         own = min(
             own, self._bucket.left(now), self._context.pads[self.after].available
         )  # one range takes of few segments

@@ -120,7 +120,7 @@ class Requests:
     @property
     def deadline(self) -> float | None:
         """When the first that waits is given up; None where none waits."""
-        return min((request.deadline for request in self._waiting), default=None)
+        return min([request.deadline for request in self._waiting]) if self._waiting else None
 
     # --- what becomes of them -------------------------------------------------------------------------------------
 

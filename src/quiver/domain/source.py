@@ -67,6 +67,7 @@ class Source:
     def __init__(self, context: Context, entry: PathEntry, route: Route, blocks: Iterable[Block]) -> None:
         self._context: Final = context
         self.entry: Final = entry
+        self.after: Final = entry.after(context.node)  # the next node
         self._route: Final = route
         self.blocks: Final = {block.sequence: block for block in sorted(blocks, key=lambda block: block.sequence)}
         self._unused = sum(block.length - block.used.size for block in self.blocks.values())
@@ -177,7 +178,7 @@ class Source:
         Returns:
             Its length in bytes; 0 where credit, window or pad do not allow it, or the version is not the one to be used.
         """
-        context, after = self._context, self.entry.after(self._context.node)
+        context, after = self._context, self.after
         length = min(most, self.credit, self.share, context.pads[after].available)
         window = self._route.next_sequence - self.floor >= limits.WINDOW
         if length < least or window or context.outbox.full or not self.standing.live or self.suspended:
@@ -270,7 +271,7 @@ class Source:
         self._context.journal.put(self._route, lazy=True)
         if opened.answered:
             return
-        after = self.entry.after(self._context.node)
+        after = self.after
         self._context.outbox.cancel(after, Announcement.kind, f"{self.entry.key}#{sequence}")
         self._context.told(after, opened.pieces, Outcome.DONE if accepted else None)
 

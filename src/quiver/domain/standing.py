@@ -71,13 +71,15 @@ class Standing:
 
     def review(self, used: int) -> None:
         """Notice that credit has come or gone; called in each step."""
-        now, credit = self._context.clock.now(), self.credit(used)
-        self._doubted_since = _since(self._doubted_since, now, holds=not self.live)
-        self._dry_since = _since(self._dry_since, now, holds=self.whole and not credit)
+        now, whole = self._context.clock.now(), self.whole
+        credit = max(0, self.held - used) if whole else 0
+        live = whole and not self.superseded and not self.retiring
+        self._doubted_since = _since(self._doubted_since, now, holds=not live)
+        self._dry_since = _since(self._dry_since, now, holds=whole and not credit)
         if credit and not self._gained and not self.retiring:
             self._gained = True
             self._context.journal.events.note(CreditGained(path=self._entry.key, credit=credit))
-        elif self._gained and (not self.whole or self._is_dry(now)):
+        elif self._gained and (not whole or self._is_dry(now)):
             self._gained = False
             self._context.journal.events.note(CreditLost(path=self._entry.key))
 

@@ -5,6 +5,8 @@ member's name, so that the pure rooms never see a negative offset, a digest that
 """
 
 import re
+from collections.abc import Callable
+from functools import cache
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -22,7 +24,7 @@ _LARGEST: Final = (1 << 63) - 1  # the largest integer of every database
 _DIGESTS: Final = frozenset(
     ("ack", "batch", "digest", "echo", "incarnation", "mac", "nonce", "run", "segment", "tag", "to_run")
 )
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){0,32}")  # up to 32 bytes: SHA-256
+_HEX: Final = re.compile(r"[0-9a-f]{0,64}")  # up to 32 bytes: SHA-256
 _BYTES: Final = {"nonce": NONCE, "tag": limits.TAG}  # bytes that a member has
 _SOURCE_KEY_IDS: Final = "key_ids"
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<where>[^`]*)`$")
@@ -115,23 +117,34 @@ def _check(name: str, value: object) -> None:
     if isinstance(value, str):  # most are
         _check_text(name, value)
     elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            _check(field, getattr(value, field))
+        for field, check in _checks_of(type(value)):
+            check(field, getattr(value, field))
     elif isinstance(value, int):
-        if not 0 <= value <= _LARGEST:
-            raise RequestError(f"{name} shall be 0 to {_LARGEST}")
+        _check_number(name, value)
     elif isinstance(value, bytes):
         if name in _BYTES and len(value) != _BYTES[name]:
             raise RequestError(f"{name} shall have {_BYTES[name]} bytes")
     elif isinstance(value, tuple | list | dict):
         check_count(name, len(value), 0, limits.PEER_ENTRIES)
         for entry in chain(value, value.values()) if isinstance(value, dict) else value:
-            _check(name, entry)
+            (_check_text if isinstance(entry, str) else _check)(name, entry)  # key_IDs by the hundred
+
+
+@cache
+def _checks_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, Callable[[str, Any], None]], ...]:
+    """The members of a type, each with its check: found once, as every message has some dozen of them."""
+    direct: dict[object, Callable[[str, Any], None]] = {str: _check_text, int: _check_number}
+    return tuple((field.name, direct.get(field.type, _check)) for field in msgspec.structs.fields(struct))
+
+
+def _check_number(name: str, number: int) -> None:
+    if not 0 <= number <= _LARGEST:
+        raise RequestError(f"{name} shall be 0 to {_LARGEST}")
 
 
 def _check_text(name: str, text: str) -> None:
     if name in _DIGESTS:
-        if not _HEX.fullmatch(text):
+        if len(text) % 2 or not _HEX.fullmatch(text):
             raise RequestError(f"{name} shall be at most 64 lower-case hexadecimal digits, of whole bytes")
     elif name == _SOURCE_KEY_IDS:
         if not 0 < len(text) <= limits.KEY_ID_LENGTH or not text.isprintable():
