@@ -112,8 +112,8 @@ def answered_unstored() -> Iterator[None]:
     """Rule 3: the master is answered when the container leaves."""
     send = Delivery._send
 
-    def sent(self: Delivery, request, peer, sources) -> None:
-        send(self, request, peer, sources)
+    def sent(self: Delivery, request, peer, sources, key) -> None:
+        send(self, request, peer, sources, key)
         flight = next(flight for flight in self._flights.values() if flight.request is request)
         if not request.reply.done:
             request.reply.grant(flight.sent.batch, flight.key, request.count)
