@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -66,6 +66,14 @@ class Works(Protocol):
         ...
 
 
+class _Checked(NamedTuple):
+    """A change that was found possible: it is worked out once, and not again when it is taken."""
+
+    changes: tuple[Change, ...]
+    edits: list[Edit]
+    after: Provision
+
+
 class Running:
     """The running configuration of one node.
 
@@ -85,7 +93,7 @@ class Running:
         self._one: Final = asyncio.Lock()  # one change at a time, whoever asks for it
         self._engine: Works | None = None
         self._tell: Callable[[Provision], None] = lambda _: None
-        self._checked: tuple[tuple[Change, ...], Provision] | None = None  # what `check` has found possible last
+        self._checked: _Checked | None = None  # what `check` has found possible last
         self._entries: Final = self._restored(policy, excluded)
         self.provision = changed(Provision(), list(self._entries.values()))
 
@@ -160,11 +168,12 @@ class Running:
             RpcError: they do not; it names the entry.
         """
         try:
-            after = changed(self.provision, edits_of(change.changes))
+            edits = edits_of(change.changes)
+            after = changed(self.provision, edits)
             self.engine.check(after)
         except (ConfigurationError, RequestError) as error:
             raise _refusal(error, change.changes) from None
-        self._checked = change.changes, after
+        self._checked = _Checked(change.changes, edits, after)
 
     async def take(self, change: PendingChange, caller: Caller | None) -> None:
         """As `management_sessions.Take`.
@@ -172,12 +181,14 @@ class Running:
         Raises:
             QuiverError: as there.
         """
-        edits = edits_of(change.changes)
+        checked = self._found_possible(change)
+        edits = checked.edits if checked is not None else edits_of(change.changes)
+        after = checked.after if checked is not None else None
         fallback = [edit for edit in edits_of(change.fallback) if edit.kind is not EntryKind.TERM]
         author = _author(change, caller)
         try:
             async with self._one:
-                await self._change(edits, fallback, author, self._found_possible(change))
+                await self._change(edits, fallback, author, after)
         except ConfigurationError as error:
             raise _refusal(error, change.changes) from None
         for edit in edits_of(change.left):
@@ -189,10 +200,10 @@ class Running:
             "configuration changed", user=author.user, role=author.role, cause=author.cause, entries=_named(edits)
         )
 
-    def _found_possible(self, change: PendingChange) -> Provision | None:
+    def _found_possible(self, change: PendingChange) -> _Checked | None:
         """What `check` has worked out for this change, if nothing has come between."""
         checked, self._checked = self._checked, None
-        return checked[1] if checked is not None and checked[0] is change.changes else None
+        return checked if checked is not None and checked.changes is change.changes else None
 
     async def _change(
         self, edits: Sequence[Edit], fallback: Sequence[Edit], author: Author, after: Provision | None = None
