@@ -118,6 +118,23 @@ def test_one_that_ends_is_an_alarm_and_no_key_is_made_where_policy_demands_it(pi
     source.stop()
 
 
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("begun", [True, False], ids=["in the middle", "from the start"])
+def test_one_that_hangs_is_an_alarm_and_one_only(pipe: Pipe, monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
+    monkeypatch.setattr(randomness.limits, "RANDOM_SILENCE", 0.05)
+    source, news = started(pipe)
+    if begun:
+        pipe.good(2 * START_UP)
+        news.wait()
+        assert source.draw_key(START_UP) is not None
+    for _ in range(3):  # tries; each has the same reason
+        news.wait()
+    assert source.failures() == ["it gave nothing for 0.05 s"]
+    assert source.trouble is not None
+    assert source.draw_key(1) is None
+    source.stop()
+
+
 def test_without_one_nothing_waits() -> None:
     source = Randomness()
     source.start(lambda: None)

@@ -6,6 +6,7 @@ demands it (`required`) no fresh key is made meanwhile: nothing takes its place 
 """
 
 import os
+import select
 import stat
 import threading
 import time
@@ -19,6 +20,7 @@ from quiver.domain.health import START_UP, HealthTests
 __all__ = ["Generator", "Randomness", "fault_of"]
 
 _READ: Final = 4_096  # bytes of one read
+_LOOK: Final = 0.2  # seconds between two looks whether it is to be stopped
 
 
 def fault_of(path: Path) -> str | None:
@@ -41,7 +43,7 @@ class Generator:
 
     Attributes:
         trouble: why it gives none now; None while all is well.
-        failures: times that it has failed.
+        failures: times that it has failed; tries in a row that fail for one reason count once.
         taken: bytes that went into keys.
     """
 
@@ -54,6 +56,7 @@ class Generator:
         self._news: Callable[[], object] = lambda: None
         self._stock = bytearray()
         self._unheard: list[str] = []  # of its failures
+        self._told: str | None = None  # the last of them, until it gives bytes again
         self._room: Final = threading.Condition()
         self._ended = threading.Event()
         self._thread: Final = threading.Thread(target=self._run, name="random-generator", daemon=True)
@@ -68,7 +71,7 @@ class Generator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Read no more; a read that waits for its device ends with the process."""
+        """Read no more."""
         self._ended.set()
         with self._room:
             self._room.notify_all()
@@ -103,8 +106,12 @@ class Generator:
         while not self._ended.is_set():
             begun = time.monotonic()
             try:
-                with self.path.open("rb", buffering=0) as source:
-                    failed = self._read(source.fileno())
+                # Neither the opening of a pipe to which nobody writes nor a read of a device that hangs may wait for good.
+                source = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+                try:
+                    failed = self._read(source)
+                finally:
+                    os.close(source)
             except OSError as error:
                 failed = error.strerror or "not readable"
             if self._ended.is_set():
@@ -118,7 +125,9 @@ class Generator:
         """Read, test and keep until something is wrong; what it is."""
         tests, tested = HealthTests(self._min_entropy), 0
         while not self._ended.is_set():
-            samples = os.read(source, _READ)
+            samples = self._next(source)
+            if samples is None:
+                return f"it gave nothing for {limits.RANDOM_SILENCE:g} s"
             if not samples:
                 return "it has ended"
             failed = tests.feed(samples)
@@ -130,13 +139,25 @@ class Generator:
                 self._keep(usable)
         return "it was stopped"
 
+    def _next(self, source: int) -> bytes | None:
+        """The next bytes; none where it has ended, None where it gives nothing for too long."""
+        until, poller = time.monotonic() + limits.RANDOM_SILENCE, select.poll()
+        poller.register(source, select.POLLIN)
+        while (left := until - time.monotonic()) > 0 and not self._ended.is_set():
+            if poller.poll(1000 * min(left, _LOOK)):
+                try:
+                    return os.read(source, _READ)
+                except BlockingIOError:  # drivers without poll are always said to be ready
+                    self._ended.wait(min(left, _LOOK))
+        return None
+
     def _keep(self, samples: bytes) -> None:
         with self._room:
             while len(self._stock) >= limits.RANDOM_STOCK and not self._ended.is_set():
                 self._room.wait()
             empty = not self._stock
             self._stock += samples
-            self.trouble = None
+            self.trouble = self._told = None
         if empty:
             self._news()
 
@@ -144,9 +165,10 @@ class Generator:
         with self._room:
             self._stock[:] = bytes(len(self._stock))  # it may have been bad before the tests noticed
             self._stock.clear()
-            self.trouble = why
-            self.failures += 1
-            self._unheard.append(why)
+            if why != self._told:  # a try that fails as the one before did is no news
+                self.failures += 1
+                self._unheard.append(why)
+            self.trouble = self._told = why
         self._news()
 
 

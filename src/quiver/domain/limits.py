@@ -224,6 +224,7 @@ ALLOCATION_GAIN: Final = (
 ALLOCATION_MOVES: Final = 4  # paths that an allocation moves at a time
 
 # --- random numbers ---
+RANDOM_SILENCE: Final = 10.0  # seconds without a byte, while some are wanted, until a generator counts as failed
 RANDOM_STOCK: Final = (
     2 * KEY_BYTES_PER_REQUEST
 )  # bytes kept of a generator: the largest request, while the next ones come
